@@ -1,0 +1,20 @@
+# cmake --install gives a package for find_package(Nibble).
+include(CMakePackageConfigHelpers)
+
+get_property(tools GLOBAL PROPERTY NIBBLE_TOOLS)
+install(TARGETS Nibble ${tools} EXPORT NibbleTargets
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nibble ${PROJECT_BINARY_DIR}/include/nibble
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.h.inc" PATTERN "CMakeFiles" EXCLUDE)
+set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nibble)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/NibbleConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/NibbleConfig.cmake INSTALL_DESTINATION ${config_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/NibbleConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/NibbleConfig.cmake
+  ${PROJECT_BINARY_DIR}/NibbleConfigVersion.cmake DESTINATION ${config_dir})
+install(EXPORT NibbleTargets NAMESPACE Nibble:: DESTINATION ${config_dir})

@@ -1,0 +1,176 @@
+//===- NibbleAttributes.td - Schemes and references to data -*- tablegen -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_NIBBLE_IR_NIBBLEATTRIBUTES_TD
+#define NIBBLE_DIALECT_NIBBLE_IR_NIBBLEATTRIBUTES_TD
+
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "nibble/Dialect/Nibble/IR/NibbleBase.td"
+
+class Nibble_Enum<string name, string summary, list<I32EnumAttrCase> cases>
+    : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::nibble";
+  let genSpecializedAttr = 0;
+}
+
+def Nibble_CodebookKind : Nibble_Enum<"CodebookKind", "what a code stands for", [
+  I32EnumAttrCase<"Int", 0, "int">,
+  I32EnumAttrCase<"NF4", 1, "nf4">,
+  I32EnumAttrCase<"FP4", 2, "fp4">,
+  I32EnumAttrCase<"FP8E4M3", 3, "fp8_e4m3">,
+  I32EnumAttrCase<"FP8E5M2", 4, "fp8_e5m2">,
+  I32EnumAttrCase<"Table", 5, "table">
+]>;
+
+def Nibble_ZeroKind : Nibble_Enum<"ZeroKind", "kind of zero point", [
+  I32EnumAttrCase<"None", 0, "none">,
+  I32EnumAttrCase<"Integer", 1, "integer">,
+  I32EnumAttrCase<"Float", 2, "float">,
+  I32EnumAttrCase<"Minimum", 3, "minimum">
+]>;
+
+def Nibble_Packing : Nibble_Enum<"Packing", "order of the codes in memory", [
+  I32EnumAttrCase<"Plain", 0, "plain">,
+  I32EnumAttrCase<"Rows", 1, "rows">,
+  I32EnumAttrCase<"Panel", 2, "panel">
+]>;
+
+def Nibble_Activation : Nibble_Enum<"Activation",
+    "function applied to the result of a fused operation", [
+  I32EnumAttrCase<"None", 0, "none">,
+  I32EnumAttrCase<"Relu", 1, "relu">,
+  I32EnumAttrCase<"Clip6", 2, "relu6">,
+  I32EnumAttrCase<"Sigmoid", 3, "sigmoid">,
+  I32EnumAttrCase<"Silu", 4, "silu">,
+  I32EnumAttrCase<"Gelu", 5, "gelu">,
+  I32EnumAttrCase<"GeluTanh", 6, "gelu_tanh">,
+  I32EnumAttrCase<"Tanh", 7, "tanh">,
+  I32EnumAttrCase<"HardSwish", 8, "hard_swish">
+]>;
+
+def Nibble_ActivationAttr : EnumAttr<Nibble_Dialect, Nibble_Activation, "activation"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+class Nibble_Attr<string name, string attrMnemonic, list<Trait> traits = []>
+    : AttrDef<Nibble_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
+  let summary = "how codes, scales and zero points make a weight";
+  let description = [{
+    A scheme is composed of independent parts; a new format is a new combination.
+
+    | part | values | meaning |
+    |---|---|---|
+    | codebook | `int2` to `int8`, `nf4`, `fp4`, `fp8_e4m3`, `fp8_e5m2`, `table<[...]>` | value of a code |
+    | `group` | -1 one per row, 0 one per tensor, N >= 1 | run of weights along the contraction that share a scale; the last group of a row may be shorter |
+    | `scale` | `f32`, `f16`, `bf16` | type of the scales |
+    | `second` | `f32 x 256` | the scales themselves are 8-bit codes, with a scale of this type for that many of them |
+    | `zero` | `none`, `integer`, `float`, `minimum` | `scale * code`, `scale * (code - zero)` with an integer or float zero, `scale * code + minimum` |
+    | `group_index` | present or not | an operand maps each input to its group (activation order) |
+    | `outliers` | N >= 0 | input columns kept wide beside the codes |
+    | `packing` | `plain`, `rows`, `panel` | order of the codes in memory |
+
+    With `zero = none` the codes of an integer codebook are two's complement, in
+    [-2^(b-1), 2^(b-1)-1]; with any other zero they are unsigned, in [0, 2^b-1].
+
+    Packings, for a weight seen as N rows (output channels) of K codes:
+    - `plain`: one element per code, in the shape of the weight;
+    - `rows`: `tensor<N x ceil(K*b/8) x i8>`, a bit stream per row whose first
+      code has the lowest bits;
+    - `panel`: what the CPU kernels read: 32 rows side by side, k outermost.
+
+    Example:
+    ```mlir
+    #w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>
+    ```
+  }];
+  let parameters = (ins
+    "::nibble::CodebookKind":$codebook,
+    "unsigned":$bits,
+    OptionalParameter<"::mlir::DenseF32ArrayAttr">:$table,
+    "int64_t":$group,
+    "::mlir::Type":$scaleType,
+    OptionalParameter<"::mlir::Type">:$secondType,
+    "int64_t":$secondGroup,
+    "::nibble::ZeroKind":$zero,
+    "bool":$groupIndex,
+    "int64_t":$outliers,
+    "::nibble::Packing":$packing
+  );
+  let builders = [
+    AttrBuilder<(ins "unsigned":$bits, "int64_t":$group,
+                     "::mlir::Type":$scaleType, "::nibble::ZeroKind":$zero,
+                     "::nibble::Packing":$packing), [{
+      return $_get($_ctxt, ::nibble::CodebookKind::Int, bits,
+                   ::mlir::DenseF32ArrayAttr(), group, scaleType,
+                   ::mlir::Type(), 0, zero, false, 0, packing);
+    }]>
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Number of groups in a row of `k` weights (at least 1).
+    int64_t getNumGroups(int64_t k) const;
+    /// Length of a group in a row of `k` weights.
+    int64_t getGroupLength(int64_t k) const;
+    /// Bytes of one row of `k` codes in `rows` packing.
+    int64_t getRowBytes(int64_t k) const;
+    /// True if codes are two's complement integers.
+    bool isSignedCodes() const {
+      return getCodebook() == ::nibble::CodebookKind::Int &&
+             getZero() == ::nibble::ZeroKind::None;
+    }
+    /// True if there is a tensor of zero points.
+    bool hasZeros() const { return getZero() != ::nibble::ZeroKind::None; }
+    /// The same scheme in another packing.
+    SchemeAttr withPacking(::nibble::Packing packing) const;
+    /// Bits that one weight of a row of `k` takes, scales and zeros counted.
+    double getBitsPerWeight(int64_t k) const;
+    /// Name in the notation of users: W4A16, NF4, ...
+    std::string getUserName() const;
+  }];
+}
+
+def Nibble_MappedAttr : Nibble_Attr<"Mapped", "mapped",
+    [ElementsAttrInterface, TypedAttrInterface]> {
+  let summary = "constant data in a file, by reference";
+  let description = [{
+    `length` bytes at `offset` of `file` are the elements of a tensor: row-major,
+    little-endian, sub-byte elements packed with the first in the low bits. The
+    offset need not be aligned. `hash` is the 64-bit XXH3 of the bytes; a missing,
+    shorter or changed file is an error when the data is first read.
+
+    Example:
+    ```mlir
+    #nibble.mapped<"model.onnx", 1234, 1728, 0x1f2e3d4c5b6a7988> : tensor<16x3x3x3xf32>
+    ```
+  }];
+  let parameters = (ins
+    AttributeSelfTypeParameter<"", "::mlir::ShapedType">:$type,
+    StringRefParameter<"path of the file">:$file,
+    "uint64_t":$offset,
+    "uint64_t":$length,
+    "uint64_t":$hash
+  );
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    using ContiguousIterableTypesT = std::tuple<>;
+    using NonContiguousIterableTypesT = std::tuple<>;
+    /// Values are read through `nibble::ConstantData`, never one by one.
+    ::llvm::FailureOr<::mlir::detail::ElementsAttrIndexer>
+    getValuesImpl(::mlir::TypeID) const { return ::mlir::failure(); }
+    bool isSplat() const { return false; }
+    ::mlir::ShapedType getShapedType() const { return getType(); }
+  }];
+}
+
+#endif // NIBBLE_DIALECT_NIBBLE_IR_NIBBLEATTRIBUTES_TD

@@ -1,0 +1,241 @@
+//===- NibbleOps.td - Operations on quantized tensors -*- tablegen -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
+#define NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "nibble/Dialect/Nibble/IR/NibbleAttributes.td"
+include "nibble/Dialect/Nibble/IR/NibbleBase.td"
+include "nibble/Dialect/Nibble/IR/NibbleInterfaces.td"
+
+class Nibble_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Nibble_Dialect, mnemonic, traits>;
+
+def Nibble_TensorOrMemRef : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+def Nibble_ConstantOp : Nibble_Op<"constant", [ConstantLike, Pure,
+    AllTypesMatch<["value", "result"]>]> {
+  let summary = "a constant tensor, usually a weight";
+  let description = [{
+    The value may be of any size: `#nibble.mapped` and resources are references.
+    `onnx.name`, where present, is the name of the initializer.
+
+    Example:
+    ```mlir
+    %w = nibble.constant #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$value attr-dict";
+  let hasFolder = 1;
+  let builders = [OpBuilder<(ins "::mlir::ElementsAttr":$value), [{
+    build($_builder, $_state, value.getShapedType(), value);
+  }]>];
+  let extraClassDeclaration = [{
+    /// The name of the initializer, or an empty string.
+    ::llvm::StringRef getName();
+  }];
+}
+
+def Nibble_WeightOp : Nibble_Op<"weight", [Pure]> {
+  let summary = "a constant in the weights of the compiled model";
+  let description = [{
+    The form of `nibble.constant` after bufferization. `nibble-place-weights`
+    gives it an offset in the one block of weights and makes it a view.
+
+    Example:
+    ```mlir
+    %w = nibble.weight #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32> -> memref<8x8xf32>
+    ```
+  }];
+  let arguments = (ins AnyAttr:$value);
+  let results = (outs AnyStaticShapeMemRef:$result);
+  let assemblyFormat = "$value attr-dict `->` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Quantize and dequantize
+//===----------------------------------------------------------------------===//
+
+def Nibble_QuantizeOp : Nibble_Op<"quantize", [Pure]> {
+  let summary = "float values to codes, with ONNX's rounding";
+  let description = [{
+    `code = saturate(round_half_to_even(x / scale) + zero)`, where saturation
+    happens in float, before the conversion to an integer, so that no value of
+    `x` overflows. The scheme's packing is `plain`: codes have the shape of the
+    input. With `group = 0` scale and zero have one element, with -1 one for each
+    index of dimension `axis`, with N > 0 one for each run of N along `axis`.
+
+    | x (scale 1, zero 0) | 0.6 | 1.5 | -0.9 | 2.5 | 200 | -300 |
+    |---|---|---|---|---|---|---|
+    | code (i8) | 1 | 2 | -1 | 2 | 127 | -128 |
+
+    Example:
+    ```mlir
+    %q = nibble.quantize %x, %scale, %zero
+        {axis = 1 : i64, scheme = #nibble.scheme<int8, group = 0, scale = f32, zero = integer, packing = plain>}
+        : (tensor<4x8xf32>, tensor<f32>, tensor<i8>) -> tensor<4x8xi8>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$scale,
+    Optional<AnyRankedTensor>:$zero,
+    DefaultValuedAttr<I64Attr, "1">:$axis, Nibble_SchemeAttr:$scheme,
+    UnitAttr:$unsigned_codes);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegments]> {
+  let summary = "codes, scales and zero points to float values";
+  let description = [{
+    The reference meaning of a scheme: `scale * (value(code) - zero)`, or
+    `scale * value(code) + zero` for `zero = minimum`.
+
+    With `packing = rows` the result is the weight in its logical shape; seen as
+    N rows of K it is dimension 0 by the product of the others or, with
+    `transpose`, the last dimension by the product of those before it. Scales
+    and zeros are `tensor<N x G>`, G the number of groups in a row. With
+    `packing = plain` codes have the shape of the result and `axis` says where
+    the scales run, as in `nibble.quantize`.
+
+    Example:
+    ```mlir
+    %w = nibble.dequantize %codes, %scales, %zeros
+        {scheme = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>}
+        : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$codes, AnyRankedTensor:$scales,
+    Optional<AnyRankedTensor>:$zeros, Optional<AnyRankedTensor>:$group_index,
+    Nibble_SchemeAttr:$scheme, DefaultValuedAttr<I64Attr, "1">:$axis,
+    UnitAttr:$transpose, UnitAttr:$unsigned_codes);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $codes `,` $scales (`zeros` $zeros^)? (`group_index` $group_index^)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// The fused family
+//===----------------------------------------------------------------------===//
+
+class Nibble_FusedOp<string mnemonic, list<Trait> traits = []>
+    : Nibble_Op<mnemonic, traits # [AttrSizedOperandSegments,
+        DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+        DeclareOpInterfaceMethods<QuantizableOpInterface>]> {
+  let results = (outs Optional<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
+}
+
+def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
+  let summary = "activations times a constant weight";
+  let description = [{
+    `y[..., n] = act(sum_k x[..., k] * w[n, k] + bias[n] + residual[..., n])`.
+
+    A float weight is `[K, N]`, or `[N, K]` with `transpose_weight`. With a
+    `scheme` the weight operand holds codes and `scales`, `zeros` and
+    `group_index` belong to it; the product is computed from the codes, a float
+    copy of the weight never exists. `n` and `k` are the logical sizes.
+
+    The operation exists on tensors, with a result, and on memrefs, with `outs`.
+
+    Example:
+    ```mlir
+    %y = nibble.matmul %x weight(%codes, %scales) bias(%b)
+        {n = 64 : i64, k = 128 : i64, activation = #nibble.activation<relu>, layers = ["fc1"],
+         scheme = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}
+        : (tensor<?x128xf32>, tensor<64x64xi8>, tensor<64x4xf16>, tensor<64xf32>) -> tensor<?x64xf32>
+    ```
+  }];
+  let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
+    Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$bias,
+    Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
+    I64Attr:$n, I64Attr:$k, UnitAttr:$transpose_weight, OptionalAttr<Nibble_SchemeAttr>:$scheme,
+    OptionalAttr<Nibble_ActivationAttr>:$activation,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
+  let assemblyFormat = [{
+    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
+  let summary = "convolution with a constant weight";
+  let description = [{
+    Convolution of `[N, C, D1, ..., Dr]` with a weight of logical shape
+    `weight_shape` = `[M, C/group, k1, ..., kr]`, as ONNX `Conv` defines it, then
+    bias, residual and activation. `pads` holds the begins, then the ends.
+
+    Seen as rows, the weight is M by the product of its other dimensions.
+
+    Example:
+    ```mlir
+    %y = nibble.conv %x weight(%w) bias(%b)
+        {weight_shape = array<i64: 16, 3, 3, 3>, strides = array<i64: 1, 1>,
+         dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64,
+         layers = ["conv1"]}
+        : (tensor<?x3x32x32xf32>, tensor<16x3x3x3xf32>, tensor<16xf32>) -> tensor<?x16x32x32xf32>
+    ```
+  }];
+  let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
+    Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$bias,
+    Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
+    DenseI64ArrayAttr:$weight_shape, DenseI64ArrayAttr:$strides,
+    DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
+    DefaultValuedAttr<I64Attr, "1">:$group, OptionalAttr<Nibble_SchemeAttr>:$scheme,
+    OptionalAttr<Nibble_ActivationAttr>:$activation,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
+  let assemblyFormat = [{
+    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Nibble_GatherOp : Nibble_FusedOp<"gather"> {
+  let summary = "rows of a constant table, by index";
+  let description = [{
+    `y[i..., :] = table[indices[i...], :]`: an embedding. Negative indices count
+    from the end; an index outside of the table is an error at run time. `rows`
+    and `width` are the logical sizes of the table.
+
+    Example:
+    ```mlir
+    %y = nibble.gather %ids weight(%codes, %scales)
+        {rows = 512 : i64, width = 64 : i64, layers = ["embed"],
+         scheme = #nibble.scheme<int8, group = -1, scale = f16, packing = rows>}
+        : (tensor<?x?xi64>, tensor<512x64xi8>, tensor<512x1xf16>) -> tensor<?x?x64xf32>
+    ```
+  }];
+  let arguments = (ins Nibble_TensorOrMemRef:$indices, Nibble_TensorOrMemRef:$weight,
+    Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<AnyMemRef>:$outs,
+    I64Attr:$rows, I64Attr:$width, OptionalAttr<Nibble_SchemeAttr>:$scheme,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
+  let assemblyFormat = [{
+    $indices `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+#endif // NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD

@@ -6,18 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "mlir/InitAllDialects.h"
-#include "mlir/InitAllExtensions.h"
-#include "mlir/InitAllPasses.h"
+#include "nibble/Pipelines/InitNibble.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  mlir::registerAllDialects(registry);
-  mlir::registerAllExtensions(registry);
-  mlir::registerAllPasses();
-  registry.insert<nibble::NibbleDialect>();
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "Nibble pass driver\n", registry));
+  nibble::registerAllDialects(registry);
+  nibble::registerAllPasses();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(
+      argc, argv, "Nibble pass driver\n", registry));
 }

@@ -1,0 +1,98 @@
+//===- CompileOptions.h - What nibble-compile can be asked for -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_PIPELINES_COMPILEOPTIONS_H
+#define NIBBLE_PIPELINES_COMPILEOPTIONS_H
+
+#include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// Points of the compilation at which it can stop, and start again. Values are
+/// in the order in which they are reached.
+enum class Phase { ONNX, Nibble, Quantized, Linalg, Vector, LLVM, Object };
+
+/// Name of a phase as in `--compile-to`.
+llvm::StringRef stringifyPhase(Phase phase);
+std::optional<Phase> symbolizePhase(llvm::StringRef name);
+
+/// What is written at the end.
+enum class EmitKind {
+  SharedLibrary,
+  ObjectFile,
+  Executable,
+  MLIR,
+  LLVMIR,
+  Assembly,
+  ONNX
+};
+
+/// A textual pass pipeline to run when a phase is complete.
+struct InsertedPipeline {
+  Phase after;
+  std::string pipeline;
+};
+
+/// Options of one compilation; defaults are those of the command line. Strings
+/// are as the user wrote them and are checked by `validate`.
+struct CompileOptions {
+  std::string inputFile;
+  std::string outputFile;
+  std::optional<EmitKind> emit;
+  std::optional<Phase> compileTo;
+
+  // Quantization.
+  std::string quantize = "none";
+  std::string method = "rtn";
+  int64_t groupSize = 128;
+  bool symmetric = true;
+  std::string scaleRule = "absmax";
+  std::string scaleType = "f16";
+  std::string head = "none";
+  std::string configFile;
+  bool allowUnfused = false;
+
+  // Shapes: NAME=N.
+  std::vector<std::string> dims;
+
+  // Code.
+  std::string target = "cpu";
+  std::string march = "native";
+  std::string compute = "f32";
+  /// Threads of the compiler and default of the compiled model; 0: all.
+  unsigned threads = 0;
+  std::string weights = "auto";
+
+  // Passes of plugins.
+  std::vector<InsertedPipeline> insertedPipelines;
+
+  // What the user sees.
+  std::vector<std::string> reports;
+  bool estimate = false;
+  bool json = false;
+  std::string progress = "auto";
+
+  /// The kind of output: `emit`, or what the name of the output says.
+  EmitKind getEmitKind() const;
+  /// Where compilation stops: `compileTo`, or what the kind of output needs.
+  Phase getLastPhase() const;
+  /// Checks every value that has a fixed set of choices. The message names the
+  /// option, the value and the choices; the exit status for it is 2.
+  llvm::Error validate() const;
+};
+
+} // namespace nibble
+
+#endif // NIBBLE_PIPELINES_COMPILEOPTIONS_H

@@ -1,0 +1,124 @@
+//===- CompileOptions.cpp - What nibble-compile can be asked for -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/CompileOptions.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+using namespace nibble;
+using llvm::StringRef;
+
+static constexpr std::pair<Phase, const char *> phaseNames[] = {
+    {Phase::ONNX, "onnx"},           {Phase::Nibble, "nibble"},
+    {Phase::Quantized, "quantized"}, {Phase::Linalg, "linalg"},
+    {Phase::Vector, "vector"},       {Phase::LLVM, "llvm"},
+    {Phase::Object, "object"}};
+
+StringRef nibble::stringifyPhase(Phase phase) {
+  for (auto [value, name] : phaseNames)
+    if (value == phase)
+      return name;
+  llvm_unreachable("unknown phase");
+}
+
+std::optional<Phase> nibble::symbolizePhase(StringRef name) {
+  for (auto [value, known] : phaseNames)
+    if (name == known)
+      return value;
+  return std::nullopt;
+}
+
+EmitKind CompileOptions::getEmitKind() const {
+  if (emit)
+    return *emit;
+  StringRef extension = llvm::sys::path::extension(outputFile);
+  if (extension == ".so")
+    return EmitKind::SharedLibrary;
+  if (extension == ".o")
+    return EmitKind::ObjectFile;
+  if (extension == ".mlir" || extension == ".mlirbc" || outputFile == "-")
+    return EmitKind::MLIR;
+  if (extension == ".onnx")
+    return EmitKind::ONNX;
+  if (extension == ".ll")
+    return EmitKind::LLVMIR;
+  if (extension == ".s")
+    return EmitKind::Assembly;
+  // A phase before code generation can only be written as IR.
+  if (compileTo && *compileTo != Phase::Object)
+    return EmitKind::MLIR;
+  return EmitKind::Executable;
+}
+
+Phase CompileOptions::getLastPhase() const {
+  if (compileTo)
+    return *compileTo;
+  switch (getEmitKind()) {
+  case EmitKind::ONNX:
+    return Phase::ONNX;
+  case EmitKind::MLIR:
+    return Phase::LLVM;
+  default:
+    return Phase::Object;
+  }
+}
+
+static llvm::Error checkChoice(StringRef option, StringRef value,
+                               llvm::ArrayRef<StringRef> choices) {
+  if (llvm::is_contained(choices, value))
+    return llvm::Error::success();
+  return llvm::createStringError("unknown value '" + value + "' of --" +
+                                 option +
+                                 ": expected one of " +
+                                 llvm::join(choices, ", "));
+}
+
+llvm::Error CompileOptions::validate() const {
+  if (auto error = checkChoice("target", target, {"cpu", "cuda"}))
+    return error;
+  if (target == "cuda")
+    return llvm::createStringError(
+        "--target=cuda is not available in this build: use --target=cpu");
+  if (auto error = checkChoice("compute", compute, {"f32", "bf16", "int8"}))
+    return error;
+  if (compute != "f32")
+    return llvm::createStringError("--compute=" + compute +
+                                   " is not available in this build: use "
+                                   "--compute=f32");
+  if (auto error =
+          checkChoice("weights", weights, {"auto", "embedded", "sidecar"}))
+    return error;
+  if (auto error =
+          checkChoice("scale-type", scaleType, {"f16", "bf16", "f32"}))
+    return error;
+  if (auto error =
+          checkChoice("progress", progress, {"auto", "always", "never"}))
+    return error;
+  if (groupSize < -1 || groupSize == 0)
+    return llvm::createStringError(
+        "--group-size=" + llvm::itostr(groupSize) +
+        " is not a group: expected a number of weights, or -1 for one group "
+        "per output channel");
+  EmitKind kind = getEmitKind();
+  Phase last = getLastPhase();
+  bool needsObject = kind != EmitKind::MLIR && kind != EmitKind::ONNX;
+  if (needsObject && last != Phase::Object)
+    return llvm::createStringError(
+        "--compile-to=" + stringifyPhase(last) +
+        " stops before machine code: name the output X.mlir");
+  if (kind == EmitKind::MLIR && last == Phase::Object)
+    return llvm::createStringError(
+        "--compile-to=object can't be written as MLIR: name the output X.so, "
+        "X.o, or X for an executable");
+  if (kind == EmitKind::ONNX && last != Phase::ONNX)
+    return llvm::createStringError("only --compile-to=onnx can be written as "
+                                   "ONNX, got --compile-to=" +
+                                   stringifyPhase(last));
+  return llvm::Error::success();
+}

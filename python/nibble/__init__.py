@@ -14,11 +14,15 @@ from .errors import NibbleError
 from .generate import generate
 from .llama import LlamaConfig, build_llama
 from .llama2c import read_llama2c
+from .runtime import LayerProfile, Model, TensorInfo
 from .tokenizer import Tokenizer
 
 __all__ = [
+    "LayerProfile",
     "LlamaConfig",
+    "Model",
     "NibbleError",
+    "TensorInfo",
     "Tokenizer",
     "build_llama",
     "generate",

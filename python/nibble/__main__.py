@@ -8,11 +8,16 @@ import argparse
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
+
 from .errors import NibbleError
+from .generate import generate
 from .llama import build_llama
 from .llama2c import read_llama2c
+from .runtime import Model
 from .tokenizer import Tokenizer
 
 
@@ -41,6 +46,57 @@ def _export(args: argparse.Namespace) -> None:
     print(out / "model.onnx")
 
 
+def _generate(args: argparse.Namespace) -> None:
+    tokenizer = Tokenizer.load(args.tokenizer)
+    model = Model(args.model, threads=args.threads)
+    prompt = tokenizer.encode(args.prompt)
+    tokens: list[int] = list(prompt)
+    start = time.perf_counter()
+    shown = ""
+    for token in generate(model, prompt, args.tokens):
+        tokens.append(token)
+        # Whole text again, so that a character split over tokens is not cut.
+        text = tokenizer.decode(tokens)
+        if not text.endswith("\ufffd"):
+            print(text[len(shown) :], end="", flush=True)
+            shown = text
+    print(tokenizer.decode(tokens)[len(shown) :])
+    if args.stats:
+        seconds = time.perf_counter() - start
+        count = len(tokens) - len(prompt)
+        print(f"{count} tokens, {count / seconds:.1f} tokens/s", file=sys.stderr)
+
+
+def _load_inputs(pairs: list[str]) -> dict[str, np.ndarray]:
+    inputs = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name or not path:
+            raise NibbleError(f"--input {pair}: expected NAME=FILE.npy")
+        try:
+            inputs[name] = np.load(path, allow_pickle=False)
+        except OSError as error:
+            raise NibbleError(f"{path}: cannot read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise NibbleError(f"{path}: not a .npy file: {error}") from error
+        if not isinstance(inputs[name], np.ndarray):
+            raise NibbleError(f"{path}: expected one array (.npy), found an archive")
+    return inputs
+
+
+def _run(args: argparse.Namespace) -> None:
+    model = Model(args.model, threads=args.threads)
+    outputs = model.run(_load_inputs(args.input))
+    for name, array in outputs.items():
+        print(f"{name}: {array.dtype}{list(array.shape)}")
+        if args.output_dir:
+            try:
+                Path(args.output_dir).mkdir(parents=True, exist_ok=True)
+                np.save(Path(args.output_dir) / (name.replace("/", "_") + ".npy"), array)
+            except OSError as error:
+                raise NibbleError(f"{args.output_dir}: cannot write: {error.strerror}") from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nibble", description="The front of Nibble.")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -50,6 +106,22 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("-o", "--output", required=True, help="folder for model.onnx")
     export.add_argument("--tokenizer", help="llama2.c tokenizer to check and copy beside it")
     export.set_defaults(run=_export)
+
+    run = verbs.add_parser("run", help="run a compiled model on arrays in files")
+    run.add_argument("model", help="what nibble-compile wrote (.so)")
+    run.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy")
+    run.add_argument("--output-dir", help="write every output there as NAME.npy")
+    run.add_argument("--threads", type=int, default=0)
+    run.set_defaults(run=_run)
+
+    text = verbs.add_parser("generate", help="continue a text, most likely token first")
+    text.add_argument("model", help="a compiled language model (.so)")
+    text.add_argument("--tokenizer", required=True, help="its tokenizer in llama2.c's format")
+    text.add_argument("--prompt", default="", help="text to continue; default: an empty one")
+    text.add_argument("--tokens", type=int, default=256, help="most positions to use")
+    text.add_argument("--threads", type=int, default=0)
+    text.add_argument("--stats", action="store_true", help="print tokens per second")
+    text.set_defaults(run=_generate)
     return parser
 
 

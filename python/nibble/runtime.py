@@ -1,0 +1,344 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs compiled models: include/nibble/Runtime/nibble.h by ctypes, with NumPy arrays."""
+
+from __future__ import annotations
+
+import ctypes as c
+import functools
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
+
+import numpy as np
+
+from .errors import NibbleError
+
+_VERSION_MAJOR = 0
+
+# Element types by their ONNX number; the last ones exist if ml_dtypes does.
+_DTYPES = {
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32",
+    7: "int64", 9: "bool", 10: "float16", 11: "float64", 12: "uint32",
+    13: "uint64", 16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz",
+    19: "float8_e5m2", 20: "float8_e5m2fnuz",
+}  # fmt: skip
+
+
+class _TensorInfo(c.Structure):
+    _fields_ = [
+        ("name", c.c_char_p),
+        ("dtype", c.c_int32),
+        ("rank", c.c_int32),
+        ("dims", c.POINTER(c.c_int64)),
+        ("dim_names", c.POINTER(c.c_char_p)),
+    ]
+
+
+class _Tensor(c.Structure):
+    _fields_ = [
+        ("name", c.c_char_p),
+        ("data", c.c_void_p),
+        ("bytes", c.c_size_t),
+        ("dtype", c.c_int32),
+        ("rank", c.c_int32),
+        ("dims", c.POINTER(c.c_int64)),
+    ]
+
+
+class _Options(c.Structure):
+    _fields_ = [("size", c.c_size_t), ("threads", c.c_int32), ("profile", c.c_int32)]
+
+
+class _ProfileEntry(c.Structure):
+    _fields_ = [
+        ("name", c.c_char_p),
+        ("calls", c.c_uint64),
+        ("nanoseconds", c.c_uint64),
+        ("bytes", c.c_uint64),
+    ]
+
+
+_HANDLE = c.c_void_p
+# name: (result, arguments)
+_FUNCTIONS = {
+    "nibble_version": (c.c_uint32, []),
+    "nibble_model_load": (c.c_int, [c.c_char_p, c.POINTER(_HANDLE)]),
+    "nibble_model_free": (None, [_HANDLE]),
+    "nibble_model_name": (c.c_char_p, [_HANDLE]),
+    "nibble_model_producer": (c.c_char_p, [_HANDLE]),
+    "nibble_model_options": (c.c_char_p, [_HANDLE]),
+    "nibble_model_target": (c.c_char_p, [_HANDLE]),
+    "nibble_model_weight_bytes": (c.c_uint64, [_HANDLE]),
+    "nibble_model_input_count": (c.c_size_t, [_HANDLE]),
+    "nibble_model_output_count": (c.c_size_t, [_HANDLE]),
+    "nibble_model_input": (c.POINTER(_TensorInfo), [_HANDLE, c.c_size_t]),
+    "nibble_model_output": (c.POINTER(_TensorInfo), [_HANDLE, c.c_size_t]),
+    "nibble_context_create": (c.c_int, [_HANDLE, c.POINTER(_Options), c.POINTER(_HANDLE)]),
+    "nibble_context_free": (None, [_HANDLE]),
+    "nibble_run": (
+        c.c_int,
+        [_HANDLE, c.POINTER(_Tensor), c.c_size_t, c.POINTER(_Tensor), c.c_size_t],
+    ),
+    "nibble_last_error": (c.c_char_p, [_HANDLE]),
+    "nibble_context_profile": (c.c_size_t, [_HANDLE, c.POINTER(c.POINTER(_ProfileEntry))]),
+    "nibble_context_memory": (c.c_uint64, [_HANDLE]),
+}
+
+
+@functools.cache
+def _library() -> c.CDLL:
+    """The runtime: $NIBBLE_RUNTIME, or beside this package, or where the loader looks."""
+    name = "libnibble_runtime.so"
+    here = Path(__file__).resolve().parent
+    if wanted := os.environ.get("NIBBLE_RUNTIME"):
+        candidates = [wanted]
+    else:
+        places = [here, here.parents[1] / "build/lib"]
+        candidates = [str(p / name) for p in places if (p / name).exists()] + [name]
+    problem = ""
+    for candidate in candidates:
+        try:
+            library = c.CDLL(candidate)
+        except OSError as error:
+            problem = problem or str(error)
+            continue
+        for function, (result, arguments) in _FUNCTIONS.items():
+            try:
+                entry = getattr(library, function)
+            except AttributeError:
+                raise NibbleError(f"{candidate}: not Nibble's runtime: no {function}") from None
+            entry.restype, entry.argtypes = result, arguments
+        version = library.nibble_version()
+        if version // 1000 != _VERSION_MAJOR:
+            raise NibbleError(
+                f"{candidate}: runtime version {version // 1000}, this package needs "
+                f"{_VERSION_MAJOR}: install the two from one build"
+            )
+        return library
+    raise NibbleError(
+        f"cannot load Nibble's runtime ({problem}): build Nibble, or set NIBBLE_RUNTIME "
+        f"to the path of {name}"
+    )
+
+
+@functools.cache
+def _dtype(number: int) -> np.dtype:
+    name = _DTYPES.get(number)
+    if name is None:
+        raise NibbleError(f"element type {number} has no NumPy equivalent")
+    try:
+        return np.dtype(name)
+    except TypeError:
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise NibbleError(f"element type {name} needs the package ml_dtypes") from None
+        return np.dtype(getattr(ml_dtypes, name))
+
+
+@functools.cache
+def _dtype_number(dtype: np.dtype) -> int:
+    for number, name in _DTYPES.items():
+        if dtype.name == name:
+            return number
+    raise NibbleError(f"arrays of type {dtype} cannot be given to a model")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a model says about one input or output."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int | None, ...]
+    """Sizes; None where any size will do."""
+    dim_names: tuple[str, ...]
+    """Names of the dimensions, "" for none; equal names are equal sizes in a run."""
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """Sums over the runs of one thread: wall time in seconds, weight bytes read per call."""
+
+    name: str
+    calls: int
+    seconds: float
+    bytes: int
+
+
+class Model:
+    """A compiled model (.so), ready to run.
+
+    May be used from several threads at once: each gets a context (scratch
+    memory, thread team) of its own when it first calls `run`.
+
+    Args:
+      path: the shared object that nibble-compile wrote.
+      threads: threads of one run; 0 for all that OpenMP would use.
+      profile: measure every layer, see `profile`.
+
+    Raises:
+      NibbleError: no such file, not a compiled model, another version, missing
+        weights, or a CPU without the instructions the model was compiled for.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 0, profile: bool = False):
+        self._model: int | None = None
+        self._contexts: list[int] = []
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        if threads < 0:
+            raise NibbleError(f"threads is {threads}, expected 0 or more")
+        self._threads, self._profiling = threads, profile
+        self._lib = _library()
+        handle = _HANDLE()
+        if self._lib.nibble_model_load(os.fsencode(path), c.byref(handle)):
+            raise NibbleError(self._error(None))
+        self._model = handle.value
+        lib, count = self._lib, self._lib.nibble_model_input_count(self._model)
+        self.inputs = [self._info(lib.nibble_model_input, i) for i in range(count)]
+        count = lib.nibble_model_output_count(self._model)
+        self.outputs = [self._info(lib.nibble_model_output, i) for i in range(count)]
+
+    def _error(self, context: int | None) -> str:
+        return self._lib.nibble_last_error(context).decode("utf-8", "replace")
+
+    def _info(self, function, index: int) -> TensorInfo:
+        info = function(self._model, index).contents
+        ranks = range(info.rank)
+        shape = tuple(None if info.dims[i] < 0 else info.dims[i] for i in ranks)
+        names = tuple(info.dim_names[i].decode() for i in ranks)
+        return TensorInfo(info.name.decode(), _dtype(info.dtype), shape, names)
+
+    def _text(self, function: str) -> str:
+        return getattr(self._lib, function)(self._handle()).decode("utf-8", "replace")
+
+    def _handle(self) -> int:
+        if self._model is None:
+            raise NibbleError("this model is closed")
+        return self._model
+
+    def _context(self) -> int:
+        context = getattr(self._local, "context", None)
+        if context is None:
+            handle = _HANDLE()
+            options = _Options(c.sizeof(_Options), self._threads, int(self._profiling))
+            status = self._lib.nibble_context_create(
+                self._handle(), c.byref(options), c.byref(handle)
+            )
+            if status:
+                raise NibbleError(self._error(None))
+            context = self._local.context = handle.value
+            with self._lock:
+                self._contexts.append(context)
+        return context
+
+    @property
+    def name(self) -> str:
+        return self._text("nibble_model_name")
+
+    @property
+    def producer(self) -> str:
+        """Compiler and version that made the model."""
+        return self._text("nibble_model_producer")
+
+    @property
+    def options(self) -> str:
+        """The options it was compiled with."""
+        return self._text("nibble_model_options")
+
+    @property
+    def target(self) -> str:
+        """The CPU it was compiled for."""
+        return self._text("nibble_model_target")
+
+    @property
+    def weight_bytes(self) -> int:
+        return self._lib.nibble_model_weight_bytes(self._handle())
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        return {info.name: info.shape for info in self.inputs}
+
+    @property
+    def context_memory(self) -> int:
+        """Bytes that this thread's context holds for intermediate values and outputs."""
+        return self._lib.nibble_context_memory(self._context())
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Computes all outputs.
+
+        Args:
+          inputs: an array for every input of the model, by name. Arrays must
+            have the input's element type; lists and numbers are converted to it.
+
+        Returns:
+          The outputs by name, as arrays that the caller owns.
+
+        Raises:
+          NibbleError: an input is missing, unknown, or of another type or shape,
+            or a check inside the model failed (such as an index out of range).
+        """
+        context = self._context()
+        known = {info.name: info for info in self.inputs}
+        tensors = (_Tensor * len(inputs))()
+        arrays = []
+        for tensor, (name, value) in zip(tensors, inputs.items()):
+            if not isinstance(value, np.ndarray):
+                value = np.asarray(value, known[name].dtype if name in known else None)
+            if not value.dtype.isnative:
+                value = value.astype(value.dtype.newbyteorder("="))
+            # Not ascontiguousarray, which makes a scalar an array of rank 1.
+            array = np.asarray(value, order="C")
+            dims = (c.c_int64 * array.ndim)(*array.shape)
+            arrays.append((array, dims))
+            tensor.name = name.encode()
+            tensor.data, tensor.bytes = array.ctypes.data, array.nbytes
+            tensor.dtype, tensor.rank = _dtype_number(array.dtype), array.ndim
+            tensor.dims = dims
+        results = (_Tensor * len(self.outputs))()
+        if self._lib.nibble_run(context, tensors, len(tensors), results, len(results)):
+            raise NibbleError(self._error(context))
+        return {
+            info.name: _copy_out(result) for info, result in zip(self.outputs, results)
+        }
+
+    def profile(self) -> list[LayerProfile]:
+        """Time of every layer in this thread's runs; empty without profile=True."""
+        entries = c.POINTER(_ProfileEntry)()
+        count = self._lib.nibble_context_profile(self._context(), c.byref(entries))
+        return [
+            LayerProfile(e.name.decode(), e.calls, e.nanoseconds * 1e-9, e.bytes)
+            for e in (entries[i] for i in range(count))
+        ]
+
+    def close(self) -> None:
+        """Frees the model; no thread may be in `run`. Called by `with` and the collector."""
+        if self._model is not None:
+            for context in self._contexts:
+                self._lib.nibble_context_free(context)
+            self._lib.nibble_model_free(self._model)
+            self._model, self._contexts = None, []
+            self._local = threading.local()
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A constructor that raised leaves nothing to free.
+        if getattr(self, "_model", None) is not None:
+            self.close()
+
+
+def _copy_out(tensor: _Tensor) -> np.ndarray:
+    shape = tuple(tensor.dims[i] for i in range(tensor.rank))
+    out = np.empty(shape, _dtype(tensor.dtype))
+    if out.nbytes:
+        c.memmove(out.ctypes.data, tensor.data, out.nbytes)
+    return out

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Functions that test.sh and demo.sh share; sourced, not run. What they do can be
 # changed by these environment variables:
 #   NIBBLE_SKIP_INSTALL=1   install no Debian packages; they are there, or elsewhere
@@ -83,9 +84,10 @@ make_venv() {
   say "installing Python packages"
   local log
   log=$(log_file pip)
-  python3 -m venv "$venv" >"$log" 2>&1 &&
-    "$venv/bin/pip" install -q --disable-pip-version-check -r "$pins" >>"$log" 2>&1 ||
+  if ! python3 -m venv "$venv" >"$log" 2>&1 ||
+    ! "$venv/bin/pip" install -q --disable-pip-version-check -r "$pins" >>"$log" 2>&1; then
     die "installing Python packages failed" "$(tail -n 5 "$log")"
+  fi
   rm -f "$venv"/pins-*
   touch "$stamp"
 }
@@ -98,7 +100,8 @@ build_nibble() {
     say "configuring"
     # Word splitting of the arguments is wanted.
     # shellcheck disable=SC2086
-    (cd "$root" && cmake --preset default ${NIBBLE_CMAKE_ARGS:-} >"$log" 2>&1) ||
+    (cd "$root" && cmake --preset default "-DNIBBLE_PYTHON=$venv/bin/python" \
+      ${NIBBLE_CMAKE_ARGS:-} >"$log" 2>&1) ||
       die "configuring failed" "$(tail -n 20 "$log")"
   fi
   say "building (the first time takes several minutes)"

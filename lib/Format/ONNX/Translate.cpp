@@ -1,0 +1,58 @@
+//===- Translate.cpp - Translations of nibble-translate -------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Format/ONNX/Translate.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Tools/mlir-translate/Translation.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Format/ONNX/Import.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace mlir;
+namespace cl = llvm::cl;
+
+namespace nibble::format {
+
+static void registerDialects(DialectRegistry &registry) {
+  registry.insert<func::FuncDialect, NibbleDialect>();
+}
+
+void registerONNXTranslations() {
+  static cl::list<std::string> dims(
+      "dim", cl::desc("Fix the symbolic dimension NAME of an ONNX model"),
+      cl::value_desc("NAME=N"));
+
+  static TranslateToMLIRRegistration import(
+      "import-onnx", "import an ONNX model to the onnx dialect",
+      [](const std::shared_ptr<llvm::SourceMgr> &sourceMgr,
+         MLIRContext *context) -> OwningOpRef<Operation *> {
+        llvm::MemoryBufferRef buffer =
+            sourceMgr->getMemoryBuffer(sourceMgr->getMainFileID())
+                ->getMemBufferRef();
+        StringRef name = buffer.getBufferIdentifier();
+        ImportOptions options;
+        for (StringRef text : dims) {
+          auto dim = parseDim(text);
+          if (!dim) {
+            emitError(UnknownLoc::get(context))
+                << "--dim: " << toString(dim.takeError());
+            return nullptr;
+          }
+          options.dims.push_back(*dim);
+        }
+        // The weights stay in the file, so the file is what is imported.
+        if (name == "<stdin>")
+          return importONNX(buffer, context, options);
+        return importONNX(name, context, options);
+      },
+      registerDialects);
+}
+
+} // namespace nibble::format

@@ -7,11 +7,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/InitNibble.h"
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Target/Passes.h"
 
 void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
@@ -20,4 +21,7 @@ void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<NibbleDialect>();
 }
 
-void nibble::registerAllPasses() { mlir::registerAllPasses(); }
+void nibble::registerAllPasses() {
+  mlir::registerAllPasses();
+  target::registerTargetPasses();
+}

@@ -1,0 +1,125 @@
+//===- ModelDescriptor.h - What a compiled model exports --------*- C -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The contract between compiled code and the runtime. The compiler writes these
+// structures as constants (lib/Target/ModelConstants.cpp must agree with them);
+// a program that only runs models needs nibble.h alone.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_RUNTIME_MODELDESCRIPTOR_H
+#define NIBBLE_RUNTIME_MODELDESCRIPTOR_H
+
+#include "nibble/Runtime/nibble.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// "NIBL", first word of a descriptor.
+#define NIBBLE_DESCRIPTOR_MAGIC 0x4c42494eu
+/// Raised by every change of the structures or of the entry convention.
+#define NIBBLE_DESCRIPTOR_ABI 1u
+
+/// A layer that nibble_rt_profile_begin names by its index.
+typedef struct nibble_layer {
+  const char *name;
+  uint64_t bytes; ///< weight bytes that one call reads
+} nibble_layer;
+
+struct nibble_model_descriptor {
+  uint32_t magic; ///< NIBBLE_DESCRIPTOR_MAGIC
+  uint32_t abi;   ///< NIBBLE_DESCRIPTOR_ABI
+  const char *name;
+  const char *producer;
+  const char *options;
+  const char *target;
+  /// Instruction sets the code uses, in LLVM's names ("avx512vnni").
+  const char *const *features;
+  const nibble_tensor_info *inputs;
+  const nibble_tensor_info *outputs;
+  const nibble_layer *layers;
+  uint64_t feature_count;
+  uint64_t input_count;
+  uint64_t output_count;
+  uint64_t layer_count;
+  /// Threads of a context that does not ask for a number; 0 for all.
+  uint64_t default_threads;
+  /// Runs the model. `args[0]` points to the descriptor of the weights, a
+  /// memref<?xi8>; then one pointer per input to its memref descriptor; last, a
+  /// pointer to the memref descriptors of the results, one after the other. A
+  /// memref descriptor of rank r is {base, aligned, offset, sizes[r],
+  /// strides[r]}, pointers and 64-bit integers. Results have the identity
+  /// layout; their base is memory of _mlir_memref_to_llvm_alloc, an input or a
+  /// weight.
+  void (*invoke)(void **args);
+  /// Embedded weights, aligned to a page; NULL with a sidecar or none.
+  const void *weights;
+  uint64_t weight_bytes;
+  /// File name of the sidecar, in the directory of the binary; else NULL.
+  const char *sidecar;
+  uint64_t sidecar_hash;
+};
+
+/// First bytes of a sidecar file; the weights follow at NIBBLE_SIDECAR_OFFSET.
+typedef struct nibble_sidecar_header {
+  char magic[8]; ///< NIBBLE_SIDECAR_MAGIC
+  uint32_t version;
+  uint32_t reserved;
+  uint64_t bytes; ///< of the weights
+  uint64_t hash;  ///< of the weights; equal to the descriptor's
+} nibble_sidecar_header;
+
+#define NIBBLE_SIDECAR_MAGIC "NIBBLEWT"
+#define NIBBLE_SIDECAR_VERSION 1u
+#define NIBBLE_SIDECAR_OFFSET 4096u
+
+typedef struct nibble_function_table nibble_function_table;
+
+/// The symbol `nibble_shared_model` of a shared object or an executable. The
+/// object carries a runtime of its own, and whoever loads it calls that one
+/// through `functions`, so that old objects work in new programs.
+typedef struct nibble_shared_model_entry {
+  uint32_t magic;
+  uint32_t abi;
+  const nibble_model_descriptor *descriptor;
+  const nibble_function_table *functions;
+} nibble_shared_model_entry;
+
+#define NIBBLE_SHARED_MODEL_SYMBOL "nibble_shared_model"
+
+//===----------------------------------------------------------------------===//
+// What compiled code calls. None of it computes on tensors.
+//===----------------------------------------------------------------------===//
+
+/// End the run with NIBBLE_RUN_FAILED and this text. Does not return. Only on
+/// the thread that entered the model, outside of parallel regions.
+void nibble_rt_fail(const char *message) __attribute__((noreturn));
+
+/// A handle of the current run, to be taken outside of a parallel region and
+/// used inside it. NULL outside of a run.
+void *nibble_rt_current_run(void);
+/// Note a failure from any thread of the run. Returns; the caller goes on with
+/// harmless values and the run fails when it ends. The first text is kept.
+void nibble_rt_note_failure(void *run, const char *message);
+
+/// Around the code of layer `layer`, an index into the descriptor's layers.
+void nibble_rt_profile_begin(int32_t layer);
+void nibble_rt_profile_end(int32_t layer);
+
+/// Memory of the current context: 64-byte aligned, reused by the next run. On
+/// a thread without a context: malloc's. Out of memory fails the run.
+void *_mlir_memref_to_llvm_alloc(uint64_t bytes);
+void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes);
+void _mlir_memref_to_llvm_free(void *pointer);
+
+#ifdef __cplusplus
+} // extern "C"
+#endif
+
+#endif // NIBBLE_RUNTIME_MODELDESCRIPTOR_H

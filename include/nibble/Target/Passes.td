@@ -1,0 +1,46 @@
+//===- Passes.td - Passes before emission ------------------*- tablegen -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_TARGET_PASSES
+#define NIBBLE_TARGET_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def NibblePlaceWeights : Pass<"nibble-place-weights", "::mlir::ModuleOp"> {
+  let summary = "Give every weight its place in the block of weights";
+  let description = [{
+    The entry function (the one with `llvm.emit_c_interface`) gets the block of
+    weights as a first argument, and every `nibble.weight` becomes a view of it.
+    Offsets are multiples of 64 bytes; equal attributes share one. The layout
+    stays in the module as `nibble.weights`, for the packager; what the binary
+    says about inputs and outputs stays as `nibble.model_info`.
+
+    Before:
+    ```mlir
+    func.func @main_graph(%x: memref<4xf32>) attributes {llvm.emit_c_interface} {
+      %w = nibble.weight dense<2.0> : tensor<4xf32> -> memref<4xf32>
+      ...
+    ```
+    After:
+    ```mlir
+    module attributes {nibble.weights = [ {offset = 0 : i64, value = dense<2.0> : tensor<4xf32>} ]} {
+    func.func @main_graph(%weights: memref<?xi8> {nibble.weights}, %x: memref<4xf32>) attributes {llvm.emit_c_interface} {
+      %c0 = arith.constant 0 : index
+      %w = memref.view %weights[%c0][] : memref<?xi8> to memref<4xf32>
+      ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [
+    Statistic<"numWeights", "num-weights", "Weights placed">,
+    Statistic<"numShared", "num-shared", "Weights that share the place of another">,
+    Statistic<"numBytes", "num-bytes", "Bytes of the block of weights">];
+}
+
+#endif // NIBBLE_TARGET_PASSES

@@ -1,0 +1,252 @@
+//===- Api.c - The public functions ---------------------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Thin: every call goes through the table of the runtime that made the object.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static _Thread_local NibbleError threadError;
+
+nibble_status nibbleSetError(NibbleError *error, nibble_status status,
+                             const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error->text, sizeof(error->text), format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+static const char *contextError(const nibble_context *context) {
+  return context->error.text;
+}
+
+static size_t contextProfile(const nibble_context *context,
+                             const nibble_profile_entry **entries) {
+  *entries = context->profile;
+  return context->profile ? context->model->descriptor->layer_count : 0;
+}
+
+static uint64_t contextMemory(const nibble_context *context) {
+  return context->pool.bytes;
+}
+
+const nibble_function_table nibble_rt_functions = {
+    .size = sizeof(nibble_function_table),
+    .version = NIBBLE_VERSION,
+    .openModel = nibbleOpenModel,
+    .freeModel = nibbleFreeModel,
+    .createContext = nibbleCreateContext,
+    .freeContext = nibbleFreeContext,
+    .run = nibbleRunContext,
+    .lastError = contextError,
+    .profile = contextProfile,
+    .memory = contextMemory,
+};
+
+uint32_t nibble_version(void) { return NIBBLE_VERSION; }
+
+const char *nibble_status_string(nibble_status status) {
+  switch (status) {
+  case NIBBLE_OK:
+    return "ok";
+  case NIBBLE_INVALID_ARGUMENT:
+    return "invalid argument";
+  case NIBBLE_IO_ERROR:
+    return "file error";
+  case NIBBLE_INVALID_MODEL:
+    return "invalid model";
+  case NIBBLE_UNSUPPORTED_CPU:
+    return "unsupported CPU";
+  case NIBBLE_OUT_OF_MEMORY:
+    return "out of memory";
+  case NIBBLE_RUN_FAILED:
+    return "run failed";
+  }
+  return "unknown status";
+}
+
+static const struct {
+  const char *name;
+  size_t size;
+} dtypes[] = {
+    [NIBBLE_FLOAT] = {"float32", 4},
+    [NIBBLE_UINT8] = {"uint8", 1},
+    [NIBBLE_INT8] = {"int8", 1},
+    [NIBBLE_UINT16] = {"uint16", 2},
+    [NIBBLE_INT16] = {"int16", 2},
+    [NIBBLE_INT32] = {"int32", 4},
+    [NIBBLE_INT64] = {"int64", 8},
+    [NIBBLE_BOOL] = {"bool", 1},
+    [NIBBLE_FLOAT16] = {"float16", 2},
+    [NIBBLE_DOUBLE] = {"float64", 8},
+    [NIBBLE_UINT32] = {"uint32", 4},
+    [NIBBLE_UINT64] = {"uint64", 8},
+    [NIBBLE_BFLOAT16] = {"bfloat16", 2},
+    [NIBBLE_FLOAT8E4M3FN] = {"float8_e4m3fn", 1},
+    [NIBBLE_FLOAT8E4M3FNUZ] = {"float8_e4m3fnuz", 1},
+    [NIBBLE_FLOAT8E5M2] = {"float8_e5m2", 1},
+    [NIBBLE_FLOAT8E5M2FNUZ] = {"float8_e5m2fnuz", 1},
+};
+
+size_t nibble_dtype_size(int32_t dtype) {
+  if (dtype < 0 || (size_t)dtype >= sizeof(dtypes) / sizeof(dtypes[0]))
+    return 0;
+  return dtypes[dtype].size;
+}
+
+const char *nibble_dtype_name(int32_t dtype) {
+  return nibble_dtype_size(dtype) ? dtypes[dtype].name : "unknown";
+}
+
+nibble_status nibble_model_open(const nibble_model_descriptor *descriptor,
+                                nibble_model **model) {
+  if (!descriptor || !model)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                          "nibble_model_open: '%s' is null",
+                          descriptor ? "model" : "descriptor");
+  return nibbleOpenModel(descriptor, model, &threadError);
+}
+
+static nibble_status openLibrary(void *library, const char *path,
+                                 nibble_model **model) {
+  const nibble_shared_model_entry *entry =
+      dlsym(library, NIBBLE_SHARED_MODEL_SYMBOL);
+  if (!entry || entry->magic != NIBBLE_DESCRIPTOR_MAGIC)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_MODEL,
+                          "'%s' is not a model compiled by nibble-compile",
+                          path);
+  // Newer tables only append functions; another ABI has another table.
+  if (entry->abi != NIBBLE_DESCRIPTOR_ABI ||
+      entry->functions->size < sizeof(nibble_function_table))
+    return nibbleSetError(
+        &threadError, NIBBLE_INVALID_MODEL,
+        "'%s' was compiled for version %u of the binary interface, and this "
+        "runtime has version %u: compile it again",
+        path, entry->abi, NIBBLE_DESCRIPTOR_ABI);
+  return entry->functions->openModel(entry->descriptor, model, &threadError);
+}
+
+nibble_status nibble_model_load(const char *path, nibble_model **model) {
+  if (!path || !model)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                          "nibble_model_load: '%s' is null",
+                          path ? "model" : "path");
+  if (access(path, R_OK) != 0)
+    return nibbleSetError(&threadError, NIBBLE_IO_ERROR, "can't read '%s': %s",
+                          path, strerror(errno));
+  // Without a slash, dlopen would look through the system's directories.
+  char *resolved = realpath(path, NULL);
+  void *library = resolved ? dlopen(resolved, RTLD_NOW | RTLD_LOCAL) : NULL;
+  free(resolved);
+  if (!library) {
+    const char *reason = dlerror();
+    return nibbleSetError(&threadError, NIBBLE_INVALID_MODEL,
+                          "can't load '%s': %s", path,
+                          reason ? reason : strerror(errno));
+  }
+  nibble_status status = openLibrary(library, path, model);
+  if (status == NIBBLE_OK)
+    (*model)->library = library;
+  else
+    dlclose(library);
+  return status;
+}
+
+void nibble_model_free(nibble_model *model) {
+  if (!model)
+    return;
+  void *library = model->library;
+  model->functions->freeModel(model);
+  if (library)
+    dlclose(library);
+}
+
+const char *nibble_model_name(const nibble_model *model) {
+  return model->descriptor->name;
+}
+const char *nibble_model_producer(const nibble_model *model) {
+  return model->descriptor->producer;
+}
+const char *nibble_model_options(const nibble_model *model) {
+  return model->descriptor->options;
+}
+const char *nibble_model_target(const nibble_model *model) {
+  return model->descriptor->target;
+}
+uint64_t nibble_model_weight_bytes(const nibble_model *model) {
+  return model->descriptor->weight_bytes;
+}
+const char *nibble_model_sidecar(const nibble_model *model) {
+  return model->descriptor->sidecar;
+}
+size_t nibble_model_input_count(const nibble_model *model) {
+  return model->descriptor->input_count;
+}
+size_t nibble_model_output_count(const nibble_model *model) {
+  return model->descriptor->output_count;
+}
+const nibble_tensor_info *nibble_model_input(const nibble_model *model,
+                                             size_t index) {
+  return index < model->descriptor->input_count
+             ? &model->descriptor->inputs[index]
+             : NULL;
+}
+const nibble_tensor_info *nibble_model_output(const nibble_model *model,
+                                              size_t index) {
+  return index < model->descriptor->output_count
+             ? &model->descriptor->outputs[index]
+             : NULL;
+}
+
+nibble_status nibble_context_create(const nibble_model *model,
+                                    const nibble_context_options *options,
+                                    nibble_context **context) {
+  if (!model || !context)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                          "nibble_context_create: '%s' is null",
+                          model ? "context" : "model");
+  return model->functions->createContext(model, options, context, &threadError);
+}
+
+void nibble_context_free(nibble_context *context) {
+  if (context)
+    context->functions->freeContext(context);
+}
+
+nibble_status nibble_run(nibble_context *context, const nibble_tensor *inputs,
+                         size_t input_count, nibble_tensor *outputs,
+                         size_t output_count) {
+  if (!context)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                          "nibble_run: 'context' is null");
+  return context->functions->run(context, inputs, input_count, outputs,
+                                 output_count);
+}
+
+const char *nibble_last_error(const nibble_context *context) {
+  return context ? context->functions->lastError(context) : threadError.text;
+}
+
+size_t nibble_context_profile(const nibble_context *context,
+                              const nibble_profile_entry **entries) {
+  return context->functions->profile(context, entries);
+}
+
+uint64_t nibble_context_memory(const nibble_context *context) {
+  return context->functions->memory(context);
+}

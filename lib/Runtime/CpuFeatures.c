@@ -1,0 +1,101 @@
+//===- CpuFeatures.c - Does this CPU run the model? -----------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#if defined(__x86_64__)
+/// Bits of XCR0: what the operating system saves on a context switch.
+enum { StateNONE = 0, StateAVX = 0x6, StateAVX512 = 0xe6, StateAMX = 0x60000 };
+enum { RegisterEAX, RegisterEBX, RegisterECX, RegisterEDX };
+
+typedef struct Feature {
+  const char *name;
+  uint32_t leaf, subleaf;
+  uint8_t reg, bit;
+  uint32_t state;
+} Feature;
+
+static const Feature knownFeatures[] = {
+#define CPU_FEATURE(name, leaf, subleaf, reg, bit, state)                      \
+  {name, leaf, subleaf, Register##reg, bit, State##state},
+#include "nibble/Runtime/CpuFeatures.def"
+};
+
+static uint32_t savedState(void) {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & (1u << 27)))
+    return 0;
+  __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  return eax;
+}
+
+static bool hasFeature(const char *name, uint32_t saved) {
+  for (size_t i = 0; i != sizeof(knownFeatures) / sizeof(Feature); ++i) {
+    const Feature *f = &knownFeatures[i];
+    if (strcmp(f->name, name) != 0)
+      continue;
+    uint32_t regs[4];
+    return __get_cpuid_count(f->leaf, f->subleaf, &regs[0], &regs[1], &regs[2],
+                             &regs[3]) &&
+           (regs[f->reg] >> f->bit & 1) && (saved & f->state) == f->state;
+  }
+  return false; // Newer than this runtime: can't be vouched for.
+}
+
+/// Linux gives a process the AMX tile registers on request only: arch_prctl
+/// ARCH_REQ_XCOMP_PERM for the state component XTILEDATA. Source: the kernel's
+/// Documentation/arch/x86/xstate.rst.
+static bool requestTiles(void) {
+  enum { ArchReqXcompPerm = 0x1023, XTileData = 18 };
+  return syscall(SYS_arch_prctl, ArchReqXcompPerm, XTileData) == 0;
+}
+#else
+static uint32_t savedState(void) { return 0; }
+static bool hasFeature(const char *name, uint32_t saved) { return false; }
+static bool requestTiles(void) { return false; }
+#endif
+
+nibble_status nibbleCheckCpu(const char *model, const char *target,
+                             const char *const *features, size_t count,
+                             NibbleError *error) {
+  char missing[NibbleErrorSize / 2] = "";
+  size_t length = 0;
+  bool tiles = false;
+  uint32_t saved = savedState();
+  for (size_t i = 0; i != count; ++i) {
+    tiles |= strcmp(features[i], "amx-tile") == 0;
+    if (hasFeature(features[i], saved))
+      continue;
+    int n = snprintf(missing + length, sizeof(missing) - length, "%s%s",
+                     length ? ", " : "", features[i]);
+    if (n > 0 && (size_t)n < sizeof(missing) - length)
+      length += (size_t)n;
+  }
+  if (length)
+    return nibbleSetError(
+        error, NIBBLE_UNSUPPORTED_CPU,
+        "model '%s' was compiled for '%s', and this CPU lacks: %s; compile it "
+        "with a --march that this CPU has (e.g. --march=native here)",
+        model, target, missing);
+  if (tiles && !requestTiles())
+    return nibbleSetError(
+        error, NIBBLE_UNSUPPORTED_CPU,
+        "model '%s' uses AMX, and the operating system does not let this "
+        "process use tile registers: %s",
+        model, strerror(errno));
+  return NIBBLE_OK;
+}

@@ -1,0 +1,94 @@
+//===- Hooks.c - What compiled code calls ---------------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+_Thread_local nibble_context *nibbleCurrentContext;
+
+/// Leave the run. Only the thread that entered the model can: any other has
+/// frames of the OpenMP library below it, so there is nothing to return to.
+static _Noreturn void failRun(nibble_status status) {
+  nibble_context *context = nibbleCurrentContext;
+  if (context && omp_get_level() == context->parallelLevel)
+    longjmp(context->onFailure, (int)status);
+  fprintf(stderr, "nibble: fatal: %s\n",
+          context ? context->error.text : "a check failed outside of a run");
+  abort();
+}
+
+void nibble_rt_fail(const char *message) {
+  if (nibbleCurrentContext)
+    nibbleSetError(&nibbleCurrentContext->error, NIBBLE_RUN_FAILED, "%s",
+                   message);
+  else
+    fprintf(stderr, "nibble: %s\n", message);
+  failRun(NIBBLE_RUN_FAILED);
+}
+
+void *nibble_rt_current_run(void) { return nibbleCurrentContext; }
+
+void nibble_rt_note_failure(void *run, const char *message) {
+  nibble_context *context = run;
+  int none = 0;
+  if (!context ||
+      !atomic_compare_exchange_strong(&context->noteState, &none, 1))
+    return;
+  nibbleSetError(&context->note, NIBBLE_RUN_FAILED, "%s", message);
+  atomic_store(&context->noteState, 2);
+}
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+void nibble_rt_profile_begin(int32_t layer) {
+  nibble_context *context = nibbleCurrentContext;
+  if (context && context->profile &&
+      (uint64_t)layer < context->model->descriptor->layer_count)
+    context->layerStart[layer] = now();
+}
+
+void nibble_rt_profile_end(int32_t layer) {
+  nibble_context *context = nibbleCurrentContext;
+  if (!context || !context->profile ||
+      (uint64_t)layer >= context->model->descriptor->layer_count)
+    return;
+  context->profile[layer].nanoseconds += now() - context->layerStart[layer];
+  ++context->profile[layer].calls;
+}
+
+void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
+  nibble_context *context = nibbleCurrentContext;
+  void *pointer =
+      nibblePoolAllocate(context ? &context->pool : NULL, alignment, bytes);
+  if (pointer)
+    return pointer;
+  if (context)
+    nibbleSetError(&context->error, NIBBLE_OUT_OF_MEMORY,
+                   "out of memory: an intermediate value needs %llu bytes, and "
+                   "the context holds %llu",
+                   (unsigned long long)bytes,
+                   (unsigned long long)context->pool.bytes);
+  else
+    fprintf(stderr, "nibble: out of memory: %llu bytes\n",
+            (unsigned long long)bytes);
+  failRun(NIBBLE_OUT_OF_MEMORY);
+}
+
+void *_mlir_memref_to_llvm_alloc(uint64_t bytes) {
+  return _mlir_memref_to_llvm_aligned_alloc(0, bytes);
+}
+
+void _mlir_memref_to_llvm_free(void *pointer) { nibblePoolRelease(pointer); }

@@ -1,0 +1,151 @@
+//===- Internal.h - Inside of the runtime ---------------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_LIB_RUNTIME_INTERNAL_H
+#define NIBBLE_LIB_RUNTIME_INTERNAL_H
+
+#include "nibble/Runtime/ModelDescriptor.h"
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { NibbleErrorSize = 1024 };
+
+/// The text of an error, cut at the end of the buffer.
+typedef struct NibbleError {
+  char text[NibbleErrorSize];
+} NibbleError;
+
+/// Format the text and return `status`.
+nibble_status nibbleSetError(NibbleError *error, nibble_status status,
+                             const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/// The implementation of one copy of the runtime. A model and its contexts are
+/// only ever touched through the table of the copy that made them.
+struct nibble_function_table {
+  uint32_t size; ///< sizeof of the structure when it was compiled
+  uint32_t version;
+  nibble_status (*openModel)(const nibble_model_descriptor *, nibble_model **,
+                             NibbleError *);
+  void (*freeModel)(nibble_model *);
+  nibble_status (*createContext)(const nibble_model *,
+                                 const nibble_context_options *,
+                                 nibble_context **, NibbleError *);
+  void (*freeContext)(nibble_context *);
+  nibble_status (*run)(nibble_context *, const nibble_tensor *, size_t,
+                       nibble_tensor *, size_t);
+  const char *(*lastError)(const nibble_context *);
+  size_t (*profile)(const nibble_context *, const nibble_profile_entry **);
+  uint64_t (*memory)(const nibble_context *);
+};
+
+extern const nibble_function_table nibble_rt_functions;
+
+/// The first three fields may not move: every copy of the runtime reads them.
+struct nibble_model {
+  const nibble_function_table *functions;
+  const nibble_model_descriptor *descriptor;
+  /// What nibble_model_load opened; closed by the copy that opened it.
+  void *library;
+  const char *weights;
+  void *mapping; ///< of a sidecar
+  size_t mappingBytes;
+};
+
+/// Header of a block of the pool; the memory follows, 64-byte aligned.
+typedef struct PoolBlock {
+  struct PoolBlock *next;
+  struct PoolBlock *previous; ///< only of blocks in use
+  struct Pool *owner;         ///< NULL: taken outside of a run
+  void *allocation;           ///< what free() takes
+  uint64_t bytes;             ///< usable size
+  uint64_t usedInRun;         ///< number of the last run that used it
+  uint64_t sizeClass;
+  uint64_t reserved;
+} PoolBlock;
+
+enum { PoolClasses = 8 * 56 };
+
+/// Memory of one context. Not locked: a context runs on one thread.
+typedef struct Pool {
+  PoolBlock *free[PoolClasses];
+  PoolBlock *used;
+  uint64_t run;   ///< counts runs
+  uint64_t bytes; ///< held, in use or not
+} Pool;
+
+/// At least `bytes` with this alignment (a power of two), or NULL.
+void *nibblePoolAllocate(Pool *pool, uint64_t alignment, uint64_t bytes);
+void nibblePoolRelease(void *pointer);
+/// True if `pointer` is memory in use of this pool.
+bool nibblePoolOwns(const Pool *pool, const void *pointer);
+/// All memory in use becomes reusable, but for blocks that one of `kept` points
+/// into, and what no recent run used is freed.
+void nibblePoolNextRun(Pool *pool, const void *const *kept, size_t keptCount);
+void nibblePoolDestroy(Pool *pool);
+
+/// Memory for one result, kept for the next run.
+typedef struct OutputState {
+  void *data;
+  int64_t *dims;
+} OutputState;
+
+struct nibble_context {
+  /// The first two fields may not move: every copy of the runtime reads them.
+  const nibble_function_table *functions;
+  const nibble_model *model;
+  int32_t threads;
+  atomic_flag busy;
+  Pool pool;
+  NibbleError error;
+  jmp_buf onFailure;
+  int32_t parallelLevel;        ///< omp_get_level() at the entry of the model
+  atomic_int noteState;         ///< 0: none, 1: being written, 2: `note` is set
+  NibbleError note;             ///< from nibble_rt_note_failure
+  void **arguments;             ///< of nibble_model_descriptor::invoke
+  int64_t *descriptorWords;     ///< memref descriptors of weights and inputs
+  int64_t *resultWords;         ///< memref descriptors of the results
+  const nibble_tensor **inputs; ///< of this run, in the model's order
+  const void **inputData;       ///< their data
+  OutputState *outputs;
+  nibble_profile_entry *profile; ///< per layer, or NULL
+  uint64_t *layerStart;
+};
+
+/// The context that runs on this thread, or NULL.
+extern _Thread_local nibble_context *nibbleCurrentContext;
+
+nibble_status nibbleOpenModel(const nibble_model_descriptor *descriptor,
+                              nibble_model **model, NibbleError *error);
+void nibbleFreeModel(nibble_model *model);
+nibble_status nibbleCreateContext(const nibble_model *model,
+                                  const nibble_context_options *options,
+                                  nibble_context **context, NibbleError *error);
+void nibbleFreeContext(nibble_context *context);
+nibble_status nibbleRunContext(nibble_context *context,
+                               const nibble_tensor *inputs, size_t inputCount,
+                               nibble_tensor *outputs, size_t outputCount);
+
+/// Check that the CPU and the operating system have all `features`, and ask for
+/// tile registers if they are among them.
+nibble_status nibbleCheckCpu(const char *model, const char *target,
+                             const char *const *features, size_t count,
+                             NibbleError *error);
+
+/// "[2, ?, 3]", cut at `size`; returns `buffer`.
+const char *nibbleShapeText(const int64_t *dims, int64_t rank, char *buffer,
+                            size_t size);
+
+// libomp, declared here because its header comes with a compiler only.
+void omp_set_num_threads(int threads);
+int omp_get_max_threads(void);
+int omp_get_level(void);
+
+#endif // NIBBLE_LIB_RUNTIME_INTERNAL_H

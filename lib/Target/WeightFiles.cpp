@@ -1,0 +1,215 @@
+//===- WeightFiles.cpp - Weights as an ELF object or a sidecar ------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Weights bypass LLVM: half a gigabyte in a constant of LLVM IR takes seconds
+// and several copies, and an object file is a header, the bytes and a table.
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Runtime/ModelDescriptor.h"
+#include "nibble/Target/WeightLayout.h"
+#include "llvm/BinaryFormat/ELF.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
+
+using namespace mlir;
+using namespace nibble::target;
+namespace ELF = llvm::ELF;
+
+static constexpr uint64_t pageSize = 4096;
+
+LogicalResult
+WeightLayout::produce(ByteSink sink,
+                      function_ref<InFlightDiagnostic()> emitError) const {
+  uint64_t position = 0;
+  auto fillTo = [&](uint64_t end) {
+    static const char zeros[pageSize] = {};
+    while (position < end) {
+      uint64_t count = std::min<uint64_t>(end - position, pageSize);
+      sink(ArrayRef<char>(zeros, count));
+      position += count;
+    }
+  };
+  for (const WeightBlob &blob : blobs) {
+    if (blob.offset < position)
+      return emitError() << "weights overlap: one of " << blob.size
+                         << " bytes starts at " << blob.offset << ", expected "
+                         << position << " or more";
+    fillTo(blob.offset);
+    uint64_t produced = 0;
+    if (failed(blob.produce([&](ArrayRef<char> bytes) {
+          produced += bytes.size();
+          sink(bytes);
+        })))
+      return failure();
+    if (produced != blob.size)
+      return emitError() << "a weight at offset " << blob.offset << " has "
+                         << produced << " bytes, expected " << blob.size;
+    position += produced;
+  }
+  if (position > size)
+    return emitError() << "weights end at " << position << ", expected "
+                       << size;
+  fillTo(size);
+  return success();
+}
+
+/// Flush and report what the file system had to say.
+static LogicalResult finish(llvm::raw_fd_ostream &os, StringRef path,
+                            function_ref<InFlightDiagnostic()> emitError) {
+  os.close();
+  if (!os.has_error())
+    return success();
+  std::string reason = os.error().message();
+  os.clear_error();
+  return emitError() << "can't write '" << path << "': " << reason;
+}
+
+/// A string table: its text, with the offset of every name.
+static uint32_t addString(std::string &table, StringRef text) {
+  uint32_t offset = table.size();
+  table.append(text.begin(), text.end());
+  table.push_back('\0');
+  return offset;
+}
+
+template <typename T>
+static void writePod(raw_ostream &os, const T &value) {
+  os.write(reinterpret_cast<const char *>(&value), sizeof(T));
+}
+
+LogicalResult nibble::target::writeWeightsObject(
+    const WeightLayout &layout, StringRef symbol, StringRef path, bool large,
+    function_ref<InFlightDiagnostic()> emitError) {
+  std::error_code ec;
+  llvm::raw_fd_ostream os(path, ec);
+  if (ec)
+    return emitError() << "can't write '" << path << "': " << ec.message();
+
+  enum { Null, Weights, NoExecStack, SymbolTable, Strings, Names, Count };
+  std::string names(1, '\0'), strings(1, '\0');
+  ELF::Elf64_Shdr sections[Count] = {};
+  ELF::Elf64_Sym symbols[2] = {};
+
+  auto &weights = sections[Weights];
+  weights.sh_name =
+      addString(names, large ? ".lrodata.nibble" : ".nibble_weights");
+  weights.sh_type = ELF::SHT_PROGBITS;
+  weights.sh_flags = ELF::SHF_ALLOC | (large ? ELF::SHF_X86_64_LARGE : 0);
+  weights.sh_offset = pageSize;
+  weights.sh_size = layout.size;
+  weights.sh_addralign = pageSize;
+
+  auto &noExec = sections[NoExecStack];
+  noExec.sh_name = addString(names, ".note.GNU-stack");
+  noExec.sh_type = ELF::SHT_PROGBITS;
+  noExec.sh_offset = pageSize;
+  noExec.sh_addralign = 1;
+
+  symbols[1].st_name = addString(strings, symbol);
+  symbols[1].setBindingAndType(ELF::STB_GLOBAL, ELF::STT_OBJECT);
+  symbols[1].st_other = ELF::STV_HIDDEN;
+  symbols[1].st_shndx = Weights;
+  symbols[1].st_size = layout.size;
+
+  auto &table = sections[SymbolTable];
+  table.sh_name = addString(names, ".symtab");
+  table.sh_type = ELF::SHT_SYMTAB;
+  table.sh_offset = llvm::alignTo(weights.sh_offset + weights.sh_size, 8);
+  table.sh_size = sizeof(symbols);
+  table.sh_link = Strings;
+  table.sh_info = 1; // The first symbol that is not local.
+  table.sh_addralign = 8;
+  table.sh_entsize = sizeof(ELF::Elf64_Sym);
+
+  auto addTable = [&](ELF::Elf64_Shdr &section, StringRef name,
+                      uint64_t offset) {
+    section.sh_name = addString(names, name);
+    section.sh_type = ELF::SHT_STRTAB;
+    section.sh_offset = offset;
+    section.sh_addralign = 1;
+  };
+  addTable(sections[Strings], ".strtab", table.sh_offset + table.sh_size);
+  sections[Strings].sh_size = strings.size();
+  addTable(sections[Names], ".shstrtab",
+           sections[Strings].sh_offset + strings.size());
+  sections[Names].sh_size = names.size();
+
+  ELF::Elf64_Ehdr header = {};
+  memcpy(header.e_ident, ELF::ElfMagic, 4);
+  header.e_ident[ELF::EI_CLASS] = ELF::ELFCLASS64;
+  header.e_ident[ELF::EI_DATA] = ELF::ELFDATA2LSB;
+  header.e_ident[ELF::EI_VERSION] = ELF::EV_CURRENT;
+  header.e_type = ELF::ET_REL;
+  header.e_machine = ELF::EM_X86_64;
+  header.e_version = ELF::EV_CURRENT;
+  header.e_ehsize = sizeof(header);
+  header.e_shentsize = sizeof(ELF::Elf64_Shdr);
+  header.e_shnum = Count;
+  header.e_shstrndx = Names;
+  header.e_shoff =
+      llvm::alignTo(sections[Names].sh_offset + sections[Names].sh_size, 8);
+
+  writePod(os, header);
+  os.write_zeros(pageSize - sizeof(header));
+  if (failed(layout.produce(
+          [&](ArrayRef<char> bytes) { os.write(bytes.data(), bytes.size()); },
+          emitError))) {
+    os.close();
+    os.clear_error();
+    return failure();
+  }
+  os.write_zeros(table.sh_offset - (weights.sh_offset + weights.sh_size));
+  os.write(reinterpret_cast<const char *>(symbols), sizeof(symbols));
+  os << strings << names;
+  os.write_zeros(header.e_shoff -
+                 (sections[Names].sh_offset + sections[Names].sh_size));
+  os.write(reinterpret_cast<const char *>(sections), sizeof(sections));
+  return finish(os, path, emitError);
+}
+
+FailureOr<uint64_t> nibble::target::writeWeightsSidecar(
+    const WeightLayout &layout, StringRef path,
+    function_ref<InFlightDiagnostic()> emitError) {
+  std::error_code ec;
+  llvm::raw_fd_ostream os(path, ec);
+  if (ec)
+    return emitError() << "can't write '" << path << "': " << ec.message();
+  nibble_sidecar_header header = {};
+  memcpy(header.magic, NIBBLE_SIDECAR_MAGIC, sizeof(header.magic));
+  header.version = NIBBLE_SIDECAR_VERSION;
+  header.bytes = layout.size;
+  os.write_zeros(NIBBLE_SIDECAR_OFFSET);
+
+  // The hash of every piece, chained: XXH3 has no streaming form in LLVM. It
+  // tells two files apart, and the pieces of one layout are always the same.
+  uint64_t chain[2] = {layout.size, 0};
+  LogicalResult produced = layout.produce(
+      [&](ArrayRef<char> bytes) {
+        os.write(bytes.data(), bytes.size());
+        chain[1] = llvm::xxh3_64bits(ArrayRef<uint8_t>(
+            reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
+        chain[0] = llvm::xxh3_64bits(ArrayRef<uint8_t>(
+            reinterpret_cast<const uint8_t *>(chain), sizeof(chain)));
+      },
+      emitError);
+  if (failed(produced)) {
+    os.close();
+    os.clear_error();
+    return failure();
+  }
+  header.hash = chain[0];
+  os.seek(0);
+  writePod(os, header);
+  if (failed(finish(os, path, emitError)))
+    return failure();
+  return header.hash;
+}

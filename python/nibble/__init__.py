@@ -11,7 +11,7 @@ this package calls them, converts checkpoints to ONNX and splits text into token
 """
 
 from .errors import NibbleError
-from .generate import generate
+from .generate import empty_cache, generate, step
 from .llama import LlamaConfig, build_llama
 from .llama2c import read_llama2c
 from .runtime import LayerProfile, Model, TensorInfo
@@ -25,6 +25,8 @@ __all__ = [
     "TensorInfo",
     "Tokenizer",
     "build_llama",
+    "empty_cache",
     "generate",
     "read_llama2c",
+    "step",
 ]

@@ -1,0 +1,93 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What demo.sh shows: two models before and after quantization in the compiler."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+
+import evaluation as ev
+import measure
+import nibble
+
+PROMPT = "Clara has 7 green stones. Felix gives her 5 more. She takes the stones to the harbor."
+QUESTIONS = ("How many stones does Clara have now?", "Where are the stones now?")
+
+COLOURS = sys.stdout.isatty()
+
+
+def style(text: str, code: str) -> str:
+    return f"\033[{code}m{text}\033[0m" if COLOURS else text
+
+
+def heading(text: str) -> None:
+    print("\n" + style(text, "1"))
+
+
+def progress(text: str) -> None:
+    if COLOURS:
+        print(f"\r\033[K  {text} ...", end="", flush=True)
+
+
+def show(cells: list[list[str]]) -> None:
+    if COLOURS:
+        print("\r\033[K", end="")
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    for number, row in enumerate(cells):
+        left, *others = row
+        line = "  " + left.ljust(widths[0])
+        line += "".join("  " + cell.rjust(width) for cell, width in zip(others, widths[1:]))
+        print(style(line, "2") if number == 0 else line)
+
+
+def change(rows: list[measure.Row]) -> str:
+    """The last row against Nibble's own float one."""
+    before, after = rows[-3], rows[-1]
+    size = before.weight_bytes / after.weight_bytes
+    speed = before.milliseconds / after.milliseconds
+    points = 100 * (after.quality["accuracy"] - before.quality["accuracy"])
+    pace = f"{speed:.1f} times as fast" if speed >= 1 else f"{1 / speed:.1f} times as slow"
+    return f"4 bits against float: weights {size:.1f} times smaller, {pace}, {points:+.1f} points"
+
+
+def answers(scheme: str) -> None:
+    tokenizer = nibble.Tokenizer.load(ev.MODELS / "stories_tokenizer.bin")
+    stop = tokenizer.pieces.index(b".")
+    tokens = tokenizer.encode(PROMPT)
+    told = len(tokens)
+    with ev.load(ev.MODELS / "stories.onnx", ev.SCHEMES[scheme]) as model:
+        for question in QUESTIONS:
+            tokens += tokenizer.encode(question, bos=False)
+            for token in nibble.generate(model, list(tokens), len(tokens) + 10):
+                tokens.append(token)
+                if token == stop:
+                    break
+    width = min(shutil.get_terminal_size().columns, 100) - 14
+    said = textwrap.wrap(tokenizer.decode(tokens[told:]).strip(), width)
+    print(f"  {scheme:10}", "\n             ".join(said))
+
+
+def main() -> int:
+    print(f"On this machine: {measure.machine()}. Everything below is measured now.")
+    for case in (measure.GLYPHS, measure.STORIES):
+        heading(case.title)
+        rows = measure.measure(case, progress)
+        show(measure.table(case, rows))
+        print("  " + style(change(rows), "32"))
+    heading("What the language model answers")
+    print(textwrap.fill("Story: " + PROMPT, 98, initial_indent="  ", subsequent_indent="  "))
+    for scheme in ev.SCHEMES:
+        answers(scheme)
+    print("\nThe same by hand:")
+    print("  build/bin/nibble-compile examples/models/glyphs.onnx -o glyphs.so --quantize=W4A16 --group-size=32")
+    print("  build/bin/nibble-run glyphs.so --info")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ev.Missing, nibble.NibbleError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,201 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Measures models in float and quantized, for demo.py and results.py.
+
+Every figure comes from running the compiled binary now: nothing is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import evaluation as ev
+import nibble
+import numpy as np
+
+
+@dataclass
+class Case:
+    """A model and how it is judged.
+
+    `quality` gives the figures of one model by column title, `call` the work that
+    is timed. Both take anything with the interface of nibble.Model.
+    """
+
+    title: str
+    path: Callable[[], Path]
+    work: str
+    quality: Callable[[object], dict[str, float]]
+    call: Callable[[object], Callable[[], object]]
+
+
+@dataclass
+class Row:
+    """One way of running a model; what does not apply is None."""
+
+    name: str
+    quality: dict[str, float]
+    weight_bytes: int | None
+    file_bytes: int
+    milliseconds: float
+    compile_seconds: float | None
+
+
+def classifier(title: str, path: Callable[[], Path], data, batch: int) -> Case:
+    def quality(model) -> dict[str, float]:
+        images, labels = data()
+        return {"accuracy": ev.accuracy(ev.classify(model, images, batch), labels)}
+
+    def call(model):
+        name, image = next(iter(model.input_shapes)), data()[0][:1]
+        return lambda: model.run({name: image})
+
+    return Case(title, path, "one image", quality, call)
+
+
+def decode_step(model, tokens: list[int]):
+    """Work of one more token after `tokens`."""
+    _, cache = nibble.step(model, np.asarray([tokens[:-1]]), nibble.empty_cache(model))
+    last = np.asarray([tokens[-1:]])
+    return lambda: nibble.step(model, last, cache)
+
+
+def _stories_quality(model) -> dict[str, float]:
+    tokens, answers = ev.stories_test()
+    logits = ev.stories_logits(model, tokens)
+    return {
+        "accuracy": ev.answer_accuracy(logits, tokens, answers),
+        "nats/token": ev.answer_loss(logits, tokens, answers),
+    }
+
+
+def _stories260k_quality(model) -> dict[str, float]:
+    _, tokenizer, text = ev.stories260k()
+    written = tokenizer.decode([1, *nibble.generate(model, [1], 256)])
+    same = next((i for i, (a, b) in enumerate(zip(written, text)) if a != b), len(text))
+    return {
+        "nats/token": ev.text_loss(model, tokenizer, ev.tinystories(40)),
+        "same characters": same,
+    }
+
+
+def _resnet(name: str) -> Case:
+    return classifier(
+        f"{name} (CIFAR-10, 368 images)",
+        lambda: ev.shared(f"cifar10-resnet/derived/{name}_cifar10.onnx"),
+        ev.cifar_test,
+        1,
+    )
+
+
+GLYPHS = classifier(
+    "glyphs (our classifier, 1000 test images)",
+    lambda: ev.MODELS / "glyphs.onnx",
+    ev.glyphs_test,
+    50,
+)
+STORIES = Case(
+    "stories (our language model, 601 questions about 200 stories)",
+    lambda: ev.MODELS / "stories.onnx",
+    "one token after 63",
+    _stories_quality,
+    lambda model: decode_step(model, ev.stories_test()[0][0, :64].tolist()),
+)
+SHARED = [
+    classifier(
+        "mnist (first 1000 test images)",
+        lambda: ev.shared("mnist/mnist.onnx"),
+        ev.mnist_test,
+        1,
+    ),
+    _resnet("resnet20"),
+    _resnet("resnet56"),
+    Case(
+        "stories260K (40 stories; greedy text of 565 characters)",
+        lambda: ev.stories260k()[0],
+        "one token after 63",
+        _stories260k_quality,
+        lambda model: decode_step(model, ev.stories260k()[1].encode(ev.stories260k()[2])[:64]),
+    ),
+]
+
+
+def median_milliseconds(call: Callable[[], object], seconds: float = 0.7) -> float:
+    """Median wall time of one call, after a warm-up."""
+    for _ in range(3):
+        call()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 5:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def measure(case: Case, report: Callable[[str], None] = lambda text: None) -> list[Row]:
+    """ONNX Runtime in float as a yardstick, then every scheme of evaluation.SCHEMES."""
+    path = case.path()
+    rows = []
+    try:
+        model = ev.Reference(path)
+    except ev.Missing:
+        report("onnxruntime is not installed: no yardstick")
+    else:
+        report("ONNX Runtime, float")
+        size = path.stat().st_size
+        rows.append(
+            Row("ONNX Runtime float", case.quality(model), None, size,
+                median_milliseconds(case.call(model)), None)
+        )  # fmt: skip
+        del model
+    for name, options in ev.SCHEMES.items():
+        report(f"nibble-compile {path.name} {' '.join(options)}")
+        start = time.perf_counter()
+        binary = ev.compile_model(path, options, fresh=True)
+        seconds = time.perf_counter() - start
+        with nibble.Model(binary) as model:
+            rows.append(
+                Row(f"Nibble {name}", case.quality(model), model.weight_bytes,
+                    binary.stat().st_size, median_milliseconds(case.call(model)), seconds)
+            )  # fmt: skip
+    return rows
+
+
+def format_quality(title: str, value: float) -> str:
+    if title == "accuracy":
+        return f"{100 * value:.1f} %"
+    return f"{value:.0f}" if title == "same characters" else f"{value:.3f}"
+
+
+def table(case: Case, rows: list[Row]) -> list[list[str]]:
+    """Cells as text, the first row the titles."""
+    qualities = list(rows[0].quality)
+    cells = [["", *qualities, "weights", "file", f"ms, {case.work}", "compile"]]
+    for row in rows:
+        weights = "" if row.weight_bytes is None else f"{row.weight_bytes / 1000:.0f} kB"
+        cells.append([
+            row.name,
+            *(format_quality(title, row.quality[title]) for title in qualities),
+            weights,
+            f"{row.file_bytes / 1000:.0f} kB",
+            f"{row.milliseconds:.3f}",
+            "" if row.compile_seconds is None else f"{row.compile_seconds:.1f} s",
+        ])  # fmt: skip
+    return cells
+
+
+def machine() -> str:
+    """What the figures were measured on, in words."""
+    import os
+
+    name = "unknown CPU"
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                name = " ".join(line.split(":", 1)[1].split())
+                break
+    return f"{name}, {len(os.sched_getaffinity(0))} threads"

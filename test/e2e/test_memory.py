@@ -1,0 +1,99 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A running 4-bit model keeps no private copy of its weights.
+
+The model is one product of 4096 x 4096, 64 MiB in float32 and 9 MiB in 4 bits: a
+float copy could not hide in what a process needs anyway.
+"""
+
+import json
+import subprocess
+import sys
+import unittest
+
+import numpy as np
+import support as s
+
+SIZE = 4096
+
+PROGRAM = """
+import json, sys, numpy as np, nibble
+def maps():
+    rows, row = [], None
+    for line in open("/proc/self/smaps"):
+        words = line.split()
+        if not words[0].endswith(":"):
+            row = {"path": words[5] if len(words) > 5 else "", "kB": {}}
+            rows.append(row)
+        elif len(words) == 3:
+            row["kB"][words[0][:-1]] = int(words[1])
+    return rows
+def private():
+    return sum(row["kB"]["Private_Dirty"] for row in maps())
+np.ones((64, 64), np.float32) @ np.ones((64, 64), np.float32)
+before = private()
+model = nibble.Model(sys.argv[1], threads=2)
+x = np.ones((1, %d), np.float32)
+for _ in range(3):
+    out = next(iter(model.run({"x": x}).values()))
+weights = [row["kB"] for row in maps() if row["path"] == sys.argv[2] and row["kB"]["Size"] > 4096]
+print(json.dumps({
+    "growth": private() - before,
+    "weights": sum(kb["Rss"] for kb in weights),
+    "dirty": sum(kb["Private_Dirty"] + kb["Anonymous"] for kb in weights),
+    "bytes": model.weight_bytes,
+}))
+""" % SIZE
+
+
+class Memory(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        try:
+            import onnx
+            from onnx import TensorProto, helper, numpy_helper
+        except ImportError:
+            raise unittest.SkipTest("the Python package onnx is not installed") from None
+        cls.path = s.WORK / "large.onnx"
+        if cls.path.exists():
+            return
+        weight = np.random.default_rng(7).standard_normal((SIZE, SIZE), np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")],
+            "large",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", SIZE])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", SIZE])],
+            [numpy_helper.from_array(weight, "w")],
+        )
+        s.WORK.mkdir(parents=True, exist_ok=True)
+        opset = [helper.make_opsetid("", 21)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), cls.path)
+
+    def measure(self, where: str) -> dict[str, int]:
+        options = [*s.SCHEMES["W4A16 g32"], f"--weights={where}"]
+        binary = s.compile_model(self.path, options)
+        mapped = binary
+        if where == "sidecar":
+            mapped = max(binary.parent.iterdir(), key=lambda file: file.stat().st_size)
+        command = [sys.executable, "-c", PROGRAM, str(binary), str(mapped.resolve())]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return json.loads(run.stdout)
+
+    def check(self, where: str):
+        found = self.measure(where)
+        # 4.5 bits per weight: codes and one f16 scale for 32 of them.
+        self.assertLess(found["bytes"], SIZE * SIZE * 4.6 / 8)
+        self.assertGreater(found["weights"], 8000, "the weights are not mapped from the file")
+        self.assertEqual(found["dirty"], 0, "kB of the mapped weights that are private")
+        self.assertLess(found["growth"], 4000, "kB of private memory of model and run")
+
+    def test_embedded(self):
+        self.check("embedded")
+
+    def test_sidecar(self):
+        self.check("sidecar")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/SourceMgr.h"
@@ -29,7 +30,7 @@ void registerONNXTranslations() {
       "dim", cl::desc("Fix the symbolic dimension NAME of an ONNX model"),
       cl::value_desc("NAME=N"));
 
-  static TranslateToMLIRRegistration import(
+  static TranslateToMLIRRegistration importRegistration(
       "import-onnx", "import an ONNX model to the onnx dialect",
       [](const std::shared_ptr<llvm::SourceMgr> &sourceMgr,
          MLIRContext *context) -> OwningOpRef<Operation *> {
@@ -51,6 +52,16 @@ void registerONNXTranslations() {
         if (name == "<stdin>")
           return importONNX(buffer, context, options);
         return importONNX(name, context, options);
+      },
+      registerDialects);
+
+  static TranslateFromMLIRRegistration exportRegistration(
+      "export-onnx", "export a normalized onnx module as an ONNX model",
+      [](Operation *op, llvm::raw_ostream &os) -> LogicalResult {
+        auto module = dyn_cast<ModuleOp>(op);
+        if (!module)
+          return op->emitError() << "expected a module to export";
+        return exportONNX(module, os);
       },
       registerDialects);
 }

@@ -7,6 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/InitNibble.h"
+#include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -19,9 +23,12 @@ void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllToLLVMIRTranslations(registry);
   registry.insert<NibbleDialect>();
+  registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
   target::registerTargetPasses();
+  registerNibbleToLinalgPasses();
+  registerNibbleTransformsPasses();
 }

@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/DialectImplementation.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/Format.h"
@@ -89,9 +89,9 @@ static ParseResult parseCodebook(AsmParser &parser, CodebookKind &kind,
 }
 
 template <typename Enum>
-static ParseResult
-parseEnumValue(AsmParser &parser, Enum &result, StringRef what,
-               std::optional<Enum> (*symbolize)(StringRef)) {
+static ParseResult parseEnumValue(AsmParser &parser, Enum &result,
+                                  StringRef what,
+                                  std::optional<Enum> (*symbolize)(StringRef)) {
   StringRef word;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseKeyword(&word))
@@ -154,10 +154,9 @@ Attribute SchemeAttr::parse(AsmParser &parser, Type) {
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<SchemeAttr>(start, parser.getContext(), kind, bits,
-                                       table, group, scaleType, secondType,
-                                       secondGroup, zero, groupIndex, outliers,
-                                       packing);
+  return parser.getChecked<SchemeAttr>(
+      start, parser.getContext(), kind, bits, table, group, scaleType,
+      secondType, secondGroup, zero, groupIndex, outliers, packing);
 }
 
 void SchemeAttr::print(AsmPrinter &printer) const {
@@ -168,9 +167,8 @@ void SchemeAttr::print(AsmPrinter &printer) const {
     printer << stringifyCodebookKind(getCodebook());
     if (getTable()) {
       printer << "<[";
-      llvm::interleaveComma(getTable().asArrayRef(), printer, [&](float v) {
-        printer.printFloat(APFloat(v));
-      });
+      llvm::interleaveComma(getTable().asArrayRef(), printer,
+                            [&](float v) { printer.printFloat(APFloat(v)); });
       printer << "]>";
     }
   }
@@ -236,6 +234,21 @@ int64_t SchemeAttr::getNumGroups(int64_t k) const {
 
 int64_t SchemeAttr::getRowBytes(int64_t k) const {
   return llvm::divideCeil(k * static_cast<int64_t>(getBits()), 8);
+}
+
+SmallVector<int64_t> SchemeAttr::getCodesShape(int64_t n, int64_t k) const {
+  if (getPacking() != Packing::Panel)
+    return {n, getRowBytes(k)};
+  // Codes of 5 to 7 bits take a byte: kernels read no streams of such widths.
+  int64_t bits = getBits() > 4 ? 8 : getBits();
+  return {llvm::divideCeilSigned(n, panelRows), k * panelRows * bits / 8};
+}
+
+SmallVector<int64_t> SchemeAttr::getScalesShape(int64_t n, int64_t k) const {
+  int64_t groups = getNumGroups(k);
+  if (getPacking() != Packing::Panel)
+    return {n, groups};
+  return {llvm::divideCeilSigned(n, panelRows), groups, panelRows};
 }
 
 SchemeAttr SchemeAttr::withPacking(Packing packing) const {

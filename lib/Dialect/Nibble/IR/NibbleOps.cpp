@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/PatternMatch.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -46,9 +46,8 @@ StringRef ConstantOp::getName() {
 /// operations are pure.
 template <typename OpTy>
 static void getFusedEffects(
-    OpTy op,
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-        &effects) {
+    OpTy op, SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+                 &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
@@ -116,34 +115,3 @@ WeightView GatherOp::getWeightView() {
   int64_t rows = getRows(), width = getWidth();
   return {rows, width, width, 1};
 }
-
-//===----------------------------------------------------------------------===//
-// Verifiers
-//===----------------------------------------------------------------------===//
-
-LogicalResult QuantizeOp::verify() { return success(); }
-LogicalResult DequantizeOp::verify() { return success(); }
-
-/// Tensors have a result and no `outs`; memrefs the other way round.
-template <typename OpTy>
-static LogicalResult verifyForm(OpTy op, Value input) {
-  bool onMemRefs = isa<MemRefType>(input.getType());
-  if (onMemRefs != static_cast<bool>(op.getOuts()))
-    return op.emitOpError(onMemRefs ? "expected outs with memref operands"
-                                    : "expected no outs with tensor operands");
-  if (onMemRefs == static_cast<bool>(op.getResult()))
-    return op.emitOpError(onMemRefs
-                              ? "expected no result with memref operands"
-                              : "expected a result with tensor operands");
-  if (op.getScheme() && !op.getScales())
-    return op.emitOpError("expected scales with a scheme, got none");
-  if (!op.getScheme() &&
-      (op.getScales() || op.getZeros() || op.getGroupIndex()))
-    return op.emitOpError(
-        "expected a scheme with scales, zeros or group_index");
-  return success();
-}
-
-LogicalResult MatMulOp::verify() { return verifyForm(*this, getInput()); }
-LogicalResult ConvOp::verify() { return verifyForm(*this, getInput()); }
-LogicalResult GatherOp::verify() { return verifyForm(*this, getIndices()); }

@@ -85,7 +85,17 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     - `plain`: one element per code, in the shape of the weight;
     - `rows`: `tensor<N x ceil(K*b/8) x i8>`, a bit stream per row whose first
       code has the lowest bits;
-    - `panel`: what the CPU kernels read: 32 rows side by side, k outermost.
+    - `panel`: what the CPU kernels read: 32 rows side by side, k outermost, the
+      last panel padded with rows of zero code. `P` panels have codes
+      `tensor<P x 4*b*K x i8>`, all unsigned (codes of `zero = none` are stored
+      plus 2^(b-1)). A k of a panel takes 4*b bytes: for 8 bits byte j is code j,
+      for 5 to 7 bits too (b is then 8);
+      for 4 bits code j and, above it, j+16; for 2 bits codes j, j+8, j+16 and
+      j+24; for 3 bits 8 bytes of the low two bits, then 32 bits whose bit i is
+      the third of code i.
+
+    In `rows` and `panel` packing there is a scale for each row and group, also
+    with `group = 0`: `tensor<N x G>`, in panels `tensor<P x G x 32>`.
 
     Example:
     ```mlir
@@ -123,6 +133,11 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     int64_t getGroupLength(int64_t k) const;
     /// Bytes of one row of `k` codes in `rows` packing.
     int64_t getRowBytes(int64_t k) const;
+    /// Shape of the codes (i8) of a weight of `n` rows of `k`: [n, row bytes] in
+    /// rows, [panels, 4 * bits * k] in panels.
+    ::llvm::SmallVector<int64_t> getCodesShape(int64_t n, int64_t k) const;
+    /// Shape of scales and of zeros: [n, groups], in panels [panels, groups, 32].
+    ::llvm::SmallVector<int64_t> getScalesShape(int64_t n, int64_t k) const;
     /// True if codes are two's complement integers.
     bool isSignedCodes() const {
       return getCodebook() == ::nibble::CodebookKind::Int &&

@@ -41,7 +41,7 @@ def Nibble_Dialect : Dialect {
 
   public:
   }];
-  let hasConstantMaterializer = 0;
+  let hasConstantMaterializer = 1;
 }
 
 #endif // NIBBLE_DIALECT_NIBBLE_IR_NIBBLEBASE_TD

@@ -21,6 +21,9 @@
 namespace nibble {
 class FileMap;
 
+/// Rows (output channels) that a panel of a packed weight holds.
+constexpr int64_t panelRows = 32;
+
 /// A weight seen as `rows` rows (output channels) of `columns` elements (the
 /// contraction), with strides in elements of the float tensor that holds it.
 struct WeightView {

@@ -40,7 +40,7 @@ def Nibble_ConstantOp : Nibble_Op<"constant", [ConstantLike, Pure,
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs AnyStaticShapeTensor:$result);
-  let assemblyFormat = "$value attr-dict";
+  let assemblyFormat = "attr-dict $value";
   let hasFolder = 1;
   let builders = [OpBuilder<(ins "::mlir::ElementsAttr":$value), [{
     build($_builder, $_state, value.getShapedType(), value);
@@ -64,7 +64,7 @@ def Nibble_WeightOp : Nibble_Op<"weight", [Pure]> {
   }];
   let arguments = (ins AnyAttr:$value);
   let results = (outs AnyStaticShapeMemRef:$result);
-  let assemblyFormat = "$value attr-dict `->` type($result)";
+  let assemblyFormat = "attr-dict $value `->` type($result)";
 }
 
 //===----------------------------------------------------------------------===//
@@ -98,6 +98,7 @@ def Nibble_QuantizeOp : Nibble_Op<"quantize", [Pure]> {
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegments]> {
@@ -130,6 +131,7 @@ def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegment
     attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -139,6 +141,7 @@ def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegment
 class Nibble_FusedOp<string mnemonic, list<Trait> traits = []>
     : Nibble_Op<mnemonic, traits # [AttrSizedOperandSegments,
         DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>,
         DeclareOpInterfaceMethods<QuantizableOpInterface>]> {
   let results = (outs Optional<AnyRankedTensor>:$result);
   let hasVerifier = 1;
@@ -152,7 +155,8 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
     A float weight is `[K, N]`, or `[N, K]` with `transpose_weight`. With a
     `scheme` the weight operand holds codes and `scales`, `zeros` and
     `group_index` belong to it; the product is computed from the codes, a float
-    copy of the weight never exists. `n` and `k` are the logical sizes.
+    copy of the weight never exists. `n` and `k` are the logical sizes. A float
+    weight in panels, `[ceil(N/32), K, 32]`, has the mark `packed_float`.
 
     The operation exists on tensors, with a result, and on memrefs, with `outs`.
 
@@ -168,7 +172,8 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
     Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
     Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$bias,
     Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
-    I64Attr:$n, I64Attr:$k, UnitAttr:$transpose_weight, OptionalAttr<Nibble_SchemeAttr>:$scheme,
+    I64Attr:$n, I64Attr:$k, UnitAttr:$transpose_weight, UnitAttr:$packed_float,
+    OptionalAttr<Nibble_SchemeAttr>:$scheme,
     OptionalAttr<Nibble_ActivationAttr>:$activation,
     DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
   let assemblyFormat = [{
@@ -176,6 +181,7 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
     (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
     attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
@@ -185,7 +191,8 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
     `weight_shape` = `[M, C/group, k1, ..., kr]`, as ONNX `Conv` defines it, then
     bias, residual and activation. `pads` holds the begins, then the ends.
 
-    Seen as rows, the weight is M by the product of its other dimensions.
+    Seen as rows, the weight is M by the product of its other dimensions. A
+    float weight in panels of that view has the mark `packed_float`.
 
     Example:
     ```mlir
@@ -202,7 +209,8 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
     Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
     DenseI64ArrayAttr:$weight_shape, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    DefaultValuedAttr<I64Attr, "1">:$group, OptionalAttr<Nibble_SchemeAttr>:$scheme,
+    DefaultValuedAttr<I64Attr, "1">:$group, UnitAttr:$packed_float,
+    OptionalAttr<Nibble_SchemeAttr>:$scheme,
     OptionalAttr<Nibble_ActivationAttr>:$activation,
     DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
   let assemblyFormat = [{
@@ -210,6 +218,7 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
     (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
     attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Nibble_GatherOp : Nibble_FusedOp<"gather"> {

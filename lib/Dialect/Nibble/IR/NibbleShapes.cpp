@@ -1,0 +1,71 @@
+//===- NibbleShapes.cpp - Sizes of results --------------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Builders.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+
+using namespace mlir;
+using namespace nibble;
+
+namespace {
+
+/// Dimension `dim` of `value`: a constant where the type tells, else an
+/// operation that asks the tensor or memref.
+OpFoldResult getSize(OpBuilder &b, Location loc, Value value, int64_t dim) {
+  int64_t size = cast<ShapedType>(value.getType()).getDimSize(dim);
+  if (!ShapedType::isDynamic(size))
+    return b.getIndexAttr(size);
+  return linalg::createOrFoldDimOp(b, loc, value, dim);
+}
+
+} // namespace
+
+LogicalResult MatMulOp::reifyResultShapes(OpBuilder &b,
+                                          ReifiedRankedShapedTypeDims &shapes) {
+  int64_t rank = cast<ShapedType>(getInput().getType()).getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t d = 0; d + 1 < rank; ++d)
+    sizes.push_back(getSize(b, getLoc(), getInput(), d));
+  sizes.push_back(b.getIndexAttr(getN()));
+  shapes.push_back(std::move(sizes));
+  return success();
+}
+
+LogicalResult ConvOp::reifyResultShapes(OpBuilder &b,
+                                        ReifiedRankedShapedTypeDims &shapes) {
+  Location loc = getLoc();
+  ArrayRef<int64_t> weight = getWeightShape();
+  int64_t spatial = weight.size() - 2;
+  SmallVector<OpFoldResult> sizes = {getSize(b, loc, getInput(), 0),
+                                     b.getIndexAttr(weight[0])};
+  AffineExpr input = b.getAffineSymbolExpr(0);
+  for (int64_t i = 0; i < spatial; ++i) {
+    int64_t kernel = getDilations()[i] * (weight[i + 2] - 1) + 1;
+    int64_t padding = getPads()[i] + getPads()[i + spatial];
+    AffineExpr output =
+        (input + (padding - kernel)).floorDiv(getStrides()[i]) + 1;
+    sizes.push_back(affine::makeComposedFoldedAffineApply(
+        b, loc, AffineMap::get(0, 1, output),
+        {getSize(b, loc, getInput(), i + 2)}));
+  }
+  shapes.push_back(std::move(sizes));
+  return success();
+}
+
+LogicalResult GatherOp::reifyResultShapes(OpBuilder &b,
+                                          ReifiedRankedShapedTypeDims &shapes) {
+  int64_t rank = cast<ShapedType>(getIndices().getType()).getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t d = 0; d < rank; ++d)
+    sizes.push_back(getSize(b, getLoc(), getIndices(), d));
+  sizes.push_back(b.getIndexAttr(getWidth()));
+  shapes.push_back(std::move(sizes));
+  return success();
+}

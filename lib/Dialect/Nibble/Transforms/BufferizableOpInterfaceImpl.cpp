@@ -1,0 +1,129 @@
+//===- BufferizableOpInterfaceImpl.cpp - Bufferization --------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
+
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+
+using namespace mlir;
+using namespace mlir::bufferization;
+
+namespace nibble {
+namespace {
+
+/// A constant lives in the weights of the compiled model, which are read-only.
+struct ConstantModel
+    : public BufferizableOpInterface::ExternalModel<ConstantModel, ConstantOp> {
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto constant = cast<ConstantOp>(op);
+    MemRefType type = getType(constant);
+    auto weight =
+        WeightOp::create(rewriter, op->getLoc(), type, constant.getValueAttr());
+    weight->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    replaceOpWithBufferizedValues(rewriter, op, weight.getResult());
+    return success();
+  }
+
+  FailureOr<BufferLikeType>
+  getBufferType(Operation *op, Value value, const BufferizationOptions &options,
+                const BufferizationState &state,
+                SmallVector<Value> &invocationStack) const {
+    return cast<BufferLikeType>(getType(cast<ConstantOp>(op)));
+  }
+
+  bool isWritable(Operation *op, Value value,
+                  const AnalysisState &state) const {
+    return false;
+  }
+
+private:
+  static MemRefType getType(ConstantOp op) {
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    return MemRefType::get(type.getShape(), type.getElementType());
+  }
+};
+
+/// A fused operation reads all its operands and writes a buffer of its own.
+template <typename OpTy>
+struct FusedModel
+    : public BufferizableOpInterface::ExternalModel<FusedModel<OpTy>, OpTy> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
+                              const AnalysisState &state) const {
+    return true;
+  }
+
+  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand,
+                               const AnalysisState &state) const {
+    return false;
+  }
+
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand,
+                                      const AnalysisState &state) const {
+    return {};
+  }
+
+  bool bufferizesToAllocation(Operation *op, Value value) const { return true; }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto fused = cast<OpTy>(op);
+    Location loc = op->getLoc();
+    auto type = cast<RankedTensorType>(fused.getResult().getType());
+
+    ReifiedRankedShapedTypeDims shapes;
+    if (failed(fused.reifyResultShapes(rewriter, shapes)))
+      return failure();
+    SmallVector<Value> sizes;
+    for (auto [size, extent] : llvm::zip_equal(type.getShape(), shapes[0]))
+      if (ShapedType::isDynamic(size))
+        sizes.push_back(getValueOrCreateConstantIndexOp(rewriter, loc, extent));
+
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+
+    auto memref = MemRefType::get(type.getShape(), type.getElementType());
+    FailureOr<Value> outs = options.createAlloc(rewriter, loc, memref, sizes);
+    if (failed(outs))
+      return op->emitError("cannot allocate a buffer of type ") << memref;
+
+    buffers.push_back(*outs);
+
+    // `outs` is the last group of operands; on tensors it is empty.
+    NamedAttrList attributes(op->getAttrs());
+    SmallVector<int32_t> segments =
+        llvm::to_vector(fused.getProperties().operandSegmentSizes);
+    segments.back() = 1;
+    attributes.set(fused.getOperandSegmentSizeAttr(),
+                   rewriter.getDenseI32ArrayAttr(segments));
+    OpTy::create(rewriter, loc, TypeRange(), buffers, attributes.getAttrs());
+    replaceOpWithBufferizedValues(rewriter, op, *outs);
+    return success();
+  }
+};
+
+} // namespace
+
+void registerBufferizableOpInterfaceExternalModels(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, NibbleDialect *) {
+    ConstantOp::attachInterface<ConstantModel>(*context);
+    MatMulOp::attachInterface<FusedModel<MatMulOp>>(*context);
+    ConvOp::attachInterface<FusedModel<ConvOp>>(*context);
+    GatherOp::attachInterface<FusedModel<GatherOp>>(*context);
+  });
+}
+
+} // namespace nibble

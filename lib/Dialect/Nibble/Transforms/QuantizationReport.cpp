@@ -1,0 +1,109 @@
+//===- QuantizationReport.cpp - What was done to each layer ---------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+int64_t getBytes(Value value) {
+  auto type = value ? dyn_cast<ShapedType>(value.getType()) : ShapedType();
+  return type && type.hasStaticShape() ? getStorageBytes(type) : 0;
+}
+
+/// What the operation itself tells: sizes, and the scheme if it has one.
+LayerReport describe(QuantizableOpInterface op) {
+  LayerReport report;
+  report.name = op.getLayerName().str();
+  report.operatorType = op.getOperatorType().str();
+  if (SchemeAttr scheme = op.getQuantizationScheme()) {
+    report.scheme = scheme.getUserName();
+    report.groupSize = scheme.getGroup();
+    report.symmetric = !scheme.hasZeros();
+  } else {
+    auto type = cast<ShapedType>(op.getWeightOperand().get().getType());
+    report.numWeights = type.getNumElements();
+    report.floatBytes = getBytes(op.getWeightOperand().get());
+    report.bytes = report.floatBytes;
+  }
+  return report;
+}
+
+} // namespace
+
+void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
+  Builder b(op.getContext());
+  SmallVector<NamedAttribute> entries;
+  auto add = [&](StringRef key, Attribute value) {
+    entries.push_back(b.getNamedAttr(key, value));
+  };
+  auto addString = [&](StringRef key, const std::string &value) {
+    if (!value.empty())
+      add(key, b.getStringAttr(value));
+  };
+  addString("scheme", report.scheme);
+  addString("method", report.method);
+  addString("reason", report.reason);
+  addString("scale_type", report.scaleType);
+  addString("scale_rule", report.scaleRule);
+  if (report.scheme != "none") {
+    add("group_size", b.getI64IntegerAttr(report.groupSize));
+    add("symmetric", b.getBoolAttr(report.symmetric));
+  }
+  add("weights", b.getI64IntegerAttr(report.numWeights));
+  add("float_bytes", b.getI64IntegerAttr(report.floatBytes));
+  add("bytes", b.getI64IntegerAttr(report.bytes));
+  if (report.sqnr)
+    add("sqnr_db", b.getF64FloatAttr(*report.sqnr));
+  if (report.cosine)
+    add("cosine", b.getF64FloatAttr(*report.cosine));
+  op->setAttr(reportAttrName, b.getDictionaryAttr(entries));
+}
+
+std::vector<LayerReport> collectLayerReports(ModuleOp module) {
+  std::vector<LayerReport> reports;
+  module.walk([&](QuantizableOpInterface op) {
+    auto dictionary = op->getAttrOfType<DictionaryAttr>(reportAttrName);
+    LayerReport report = describe(op);
+    if (dictionary) {
+      auto getString = [&](StringRef key, std::string &value) {
+        if (auto attr = dictionary.getAs<StringAttr>(key))
+          value = attr.str();
+      };
+      auto getInteger = [&](StringRef key, int64_t &value) {
+        if (auto attr = dictionary.getAs<IntegerAttr>(key))
+          value = attr.getInt();
+      };
+      auto getDouble = [&](StringRef key, std::optional<double> &value) {
+        if (auto attr = dictionary.getAs<FloatAttr>(key))
+          value = attr.getValueAsDouble();
+      };
+      getString("scheme", report.scheme);
+      getString("method", report.method);
+      getString("reason", report.reason);
+      getString("scale_type", report.scaleType);
+      getString("scale_rule", report.scaleRule);
+      getInteger("group_size", report.groupSize);
+      if (auto attr = dictionary.getAs<BoolAttr>("symmetric"))
+        report.symmetric = attr.getValue();
+      getInteger("weights", report.numWeights);
+      getInteger("float_bytes", report.floatBytes);
+      getInteger("bytes", report.bytes);
+      getDouble("sqnr_db", report.sqnr);
+      getDouble("cosine", report.cosine);
+    }
+    reports.push_back(std::move(report));
+  });
+  return reports;
+}
+
+} // namespace nibble

@@ -7,15 +7,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/InitNibble.h"
-#include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
-#include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "nibble/Target/Passes.h"
 
 void nibble::registerAllDialects(mlir::DialectRegistry &registry) {

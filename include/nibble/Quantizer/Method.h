@@ -1,0 +1,56 @@
+//===- Method.h - The table of quantization methods -------------*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_QUANTIZER_METHOD_H
+#define NIBBLE_QUANTIZER_METHOD_H
+
+#include "nibble/Quantizer/Scheme.h"
+
+namespace nibble::quantizer {
+
+/// What a method is given.
+struct MethodInput {
+  WeightView weight;
+  QuantizationScheme scheme;
+  /// 0: one per core. Results never depend on it.
+  unsigned threads = 0;
+};
+
+/// A way to choose codes, scales and zero points. To add one, write a file with
+/// its function and a static `RegisterMethod`; a plugin does the same.
+struct Method {
+  /// As in `--method=NAME`.
+  llvm::StringRef name;
+  /// One line for `--help`.
+  llvm::StringRef summary;
+  /// Success if the method takes the scheme, else an error that says which part
+  /// it does not take.
+  llvm::Error (*supports)(const QuantizationScheme &scheme);
+  /// Quantizes `input.weight` to `result`, which has the scheme and the sizes.
+  /// Errors name the row and column; the caller names the tensor.
+  llvm::Error (*run)(const MethodInput &input, QuantizedWeight &result);
+};
+
+/// Adds a method to the table; the method outlives it.
+struct RegisterMethod {
+  explicit RegisterMethod(const Method &method);
+};
+
+/// All methods, by name.
+llvm::ArrayRef<const Method *> getMethods();
+/// The method of that name, or null.
+const Method *lookupMethod(llvm::StringRef name);
+
+/// Finds `method`, checks that it takes the scheme, and runs it. An unknown
+/// name is an error that lists the names there are.
+llvm::Expected<QuantizedWeight> quantize(llvm::StringRef method,
+                                         const MethodInput &input);
+
+} // namespace nibble::quantizer
+
+#endif // NIBBLE_QUANTIZER_METHOD_H

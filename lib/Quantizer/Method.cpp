@@ -1,0 +1,58 @@
+//===- Method.cpp - The table of quantization methods ---------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Quantizer/Method.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace nibble::quantizer;
+using llvm::StringRef;
+
+static std::vector<const Method *> &getTable() {
+  static std::vector<const Method *> table;
+  return table;
+}
+
+RegisterMethod::RegisterMethod(const Method &method) {
+  auto byName = [](const Method *a, const Method *b) {
+    return a->name < b->name;
+  };
+  std::vector<const Method *> &table = getTable();
+  table.insert(llvm::upper_bound(table, &method, byName), &method);
+}
+
+llvm::ArrayRef<const Method *> nibble::quantizer::getMethods() {
+  return getTable();
+}
+
+const Method *nibble::quantizer::lookupMethod(StringRef name) {
+  for (const Method *method : getMethods())
+    if (method->name == name)
+      return method;
+  return nullptr;
+}
+
+llvm::Expected<QuantizedWeight>
+nibble::quantizer::quantize(StringRef name, const MethodInput &input) {
+  const Method *method = lookupMethod(name);
+  if (!method) {
+    auto names = llvm::map_range(
+        getMethods(), [](const Method *method) { return method->name; });
+    return llvm::createStringError("unknown quantization method '" + name +
+                                   "': expected one of " +
+                                   llvm::join(names, ", "));
+  }
+  if (llvm::Error error = input.scheme.verify())
+    return std::move(error);
+  if (llvm::Error error = method->supports(input.scheme))
+    return std::move(error);
+  QuantizedWeight result(input.scheme, input.weight.rows, input.weight.cols);
+  if (llvm::Error error = method->run(input, result))
+    return std::move(error);
+  return std::move(result);
+}

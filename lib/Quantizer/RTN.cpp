@@ -1,0 +1,277 @@
+//===- RTN.cpp - Round to nearest -----------------------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Quantizer/RTN.h"
+#include "nibble/Quantizer/Method.h"
+#include "nibble/Support/Parallel.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+using namespace nibble;
+using namespace nibble::quantizer;
+
+namespace {
+/// Smallest and largest weight of a group with zero between them.
+struct Range {
+  float min = 0, max = 0;
+  bool finite = true;
+};
+
+/// What maps the weights of a group to codes.
+struct GroupParameters {
+  float scale = 1;
+  int zero = 0;
+};
+} // namespace
+
+/// Finite floats order as sign and magnitude, so integer maxima give the range:
+/// they vectorize without leave to ignore NaN, which they find on the way.
+static Range findRange(const float *values, int64_t count) {
+  int32_t largest = 0, smallest = 0, magnitude = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    int32_t bits = llvm::bit_cast<int32_t>(values[i]);
+    largest = std::max(largest, bits);
+    smallest = std::max(smallest, static_cast<int32_t>(bits ^ 0x80000000));
+    magnitude = std::max(magnitude, static_cast<int32_t>(bits & 0x7fffffff));
+  }
+  Range range;
+  range.max = llvm::bit_cast<float>(largest);
+  range.min = -llvm::bit_cast<float>(smallest);
+  range.finite = magnitude < 0x7f800000;
+  return range;
+}
+
+/// Adding and subtracting this leaves the nearest integer, ties to even, of any
+/// number up to 2^22 in the low bits of the mantissa.
+static constexpr float roundingConstant = 0x1.8p23f;
+
+/// Integers between which w / scale is clamped: code = zero + the result.
+static std::pair<float, float> getLimits(const QuantizationScheme &scheme,
+                                         int zero) {
+  return {static_cast<float>(-zero),
+          static_cast<float>(scheme.getMaxCode() - zero)};
+}
+
+static inline float roundCode(float value, float scale, float low, float high) {
+  // Clamping to integers first gives what clamping last does.
+  float quotient = value / scale;
+  quotient = quotient < low ? low : quotient;
+  quotient = quotient > high ? high : quotient;
+  return quotient + roundingConstant;
+}
+
+static void roundGroup(const float *values, int64_t count,
+                       const QuantizationScheme &scheme,
+                       const GroupParameters &parameters, uint8_t *codes) {
+  auto [low, high] = getLimits(scheme, parameters.zero);
+  float scale = parameters.scale;
+  uint8_t zero = parameters.zero;
+  for (int64_t i = 0; i < count; ++i) {
+    float rounded = roundCode(values[i], scale, low, high);
+    codes[i] = static_cast<uint8_t>(llvm::bit_cast<uint32_t>(rounded)) + zero;
+  }
+}
+
+/// Sum of squared errors, in an order that does not depend on vector lengths.
+static double getSquaredError(const float *values, int64_t count,
+                              const QuantizationScheme &scheme,
+                              const GroupParameters &parameters) {
+  std::pair<float, float> limits = getLimits(scheme, parameters.zero);
+  float scale = parameters.scale;
+  constexpr int64_t lanes = 16;
+  float sums[lanes] = {};
+  auto addError = [&](int64_t lane, float value) {
+    float code =
+        roundCode(value, scale, limits.first, limits.second) - roundingConstant;
+    float error = value - scale * code;
+    sums[lane] += error * error;
+  };
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      addError(lane, values[i + lane]);
+  for (; i < count; ++i)
+    addError(i % lanes, values[i]);
+  double sum = 0;
+  for (float part : sums)
+    sum += part;
+  return sum;
+}
+
+/// Scale and zero for weights between `min` <= 0 and `max` >= 0.
+static GroupParameters getParameters(const QuantizationScheme &scheme,
+                                     double min, double max) {
+  GroupParameters parameters;
+  int symmetricZero = scheme.getSymmetricZero();
+  double scale;
+  if (!scheme.symmetric)
+    scale = (max - min) / scheme.getMaxCode();
+  else if (scheme.scaleRule == ScaleRule::SignedMax)
+    scale = (max > -min ? max : min) / -symmetricZero;
+  else
+    scale = std::max(max, -min) / (symmetricZero - 1);
+  parameters.zero = symmetricZero;
+  if (scale == 0) {
+    // All weights are zero, and any scale is right.
+    parameters.scale = 1;
+    if (!scheme.symmetric)
+      parameters.zero = 0;
+    return parameters;
+  }
+  float rounded = roundToScaleType(static_cast<float>(scale), scheme.scaleType);
+  if (rounded == 0) {
+    // Too small for the type: codes from its smallest number are still right.
+    float tiny = scheme.scaleType == ScaleType::F16    ? 0x1p-24f
+                 : scheme.scaleType == ScaleType::BF16 ? 0x1p-133f
+                                                       : 0x1p-149f;
+    rounded = scale < 0 ? -tiny : tiny;
+  }
+  parameters.scale = rounded;
+  if (!scheme.symmetric) {
+    float maxCode = scheme.getMaxCode();
+    float zero = roundCode(-static_cast<float>(min), rounded, 0, maxCode) -
+                 roundingConstant;
+    parameters.zero = static_cast<int>(zero);
+  }
+  return parameters;
+}
+
+/// The range shrunk by whichever of 0 to 79 % has the least squared error.
+static GroupParameters searchParameters(const QuantizationScheme &scheme,
+                                        const float *values, int64_t count,
+                                        const Range &range) {
+  GroupParameters best = getParameters(scheme, range.min, range.max);
+  double leastError = getSquaredError(values, count, scheme, best);
+  for (int step = 1; step < 80 && leastError > 0; ++step) {
+    double keep = 1 - step / 100.0;
+    GroupParameters trial =
+        getParameters(scheme, range.min * keep, range.max * keep);
+    double error = getSquaredError(values, count, scheme, trial);
+    if (error < leastError) {
+      leastError = error;
+      best = trial;
+    }
+  }
+  return best;
+}
+
+namespace {
+/// The first error in row order, whichever thread finds it first.
+class FirstError {
+public:
+  void report(int64_t row, std::string text) {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (row < errorRow) {
+      errorRow = row;
+      message = std::move(text);
+    }
+  }
+  llvm::Error take() {
+    if (message.empty())
+      return llvm::Error::success();
+    return llvm::createStringError(message);
+  }
+
+private:
+  std::mutex mutex;
+  int64_t errorRow = std::numeric_limits<int64_t>::max();
+  std::string message;
+};
+} // namespace
+
+static std::string describeNonFinite(const float *values, int64_t row,
+                                     int64_t col) {
+  while (std::isfinite(*values)) {
+    ++values;
+    ++col;
+  }
+  return llvm::formatv("weight at row {0}, column {1} is {2}: only finite "
+                       "weights can be quantized",
+                       row, col, std::isnan(*values) ? "NaN" : "infinite");
+}
+
+static std::string describeOverflow(const QuantizationScheme &scheme,
+                                    const Range &range, int64_t row,
+                                    int64_t group) {
+  return llvm::formatv(
+      "scale of row {0}, group {1} is too large for {2} (weights from {3:e} to "
+      "{4:e}): use a wider scale type",
+      row, group, stringifyScaleType(scheme.scaleType), range.min, range.max);
+}
+
+llvm::Error quantizer::quantizeRTN(const WeightView &weight,
+                                   const QuantizationScheme &scheme,
+                                   llvm::MutableArrayRef<uint8_t> codes,
+                                   llvm::MutableArrayRef<float> scales,
+                                   llvm::MutableArrayRef<uint8_t> zeros,
+                                   unsigned threads) {
+  if (llvm::Error error = scheme.verify())
+    return error;
+  int64_t cols = weight.cols;
+  int64_t length = scheme.getGroupLength(cols);
+  int64_t numGroups = scheme.getNumGroups(cols);
+  assert(codes.size() == size_t(weight.rows * cols) && "one byte per weight");
+  assert(scales.size() == size_t(weight.rows * numGroups) &&
+         "one scale per group");
+  assert(zeros.size() == (scheme.symmetric ? 0 : scales.size()) &&
+         "one zero per group, or none");
+
+  // A tile of rows by one group, contiguous whatever the strides; as many rows
+  // as fill a cache line when the columns are far apart.
+  constexpr int64_t tileRows = 16;
+  FirstError firstError;
+  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
+    std::vector<float> tile(tileRows * length);
+    for (int64_t group = 0; group < numGroups; ++group) {
+      int64_t col = group * length;
+      int64_t count = std::min(length, cols - col);
+      copyTile(weight, first, last - first, col, count, tile.data());
+      for (int64_t row = first; row < last; ++row) {
+        const float *values = tile.data() + (row - first) * count;
+        Range range = findRange(values, count);
+        if (!range.finite) {
+          firstError.report(row, describeNonFinite(values, row, col));
+          return;
+        }
+        GroupParameters parameters =
+            scheme.scaleRule == ScaleRule::MSE
+                ? searchParameters(scheme, values, count, range)
+                : getParameters(scheme, range.min, range.max);
+        if (!std::isfinite(parameters.scale)) {
+          firstError.report(row, describeOverflow(scheme, range, row, group));
+          return;
+        }
+        roundGroup(values, count, scheme, parameters,
+                   codes.data() + row * cols + col);
+        scales[row * numGroups + group] = parameters.scale;
+        if (!scheme.symmetric)
+          zeros[row * numGroups + group] = parameters.zero;
+      }
+    }
+  });
+  return firstError.take();
+}
+
+//===----------------------------------------------------------------------===//
+// Registration
+//===----------------------------------------------------------------------===//
+
+static const Method rtnMethod = {
+    "rtn", "round to nearest; needs no data",
+    [](const QuantizationScheme &) -> llvm::Error {
+      return llvm::Error::success();
+    },
+    [](const MethodInput &input, QuantizedWeight &result) {
+      return quantizeRTN(input.weight, input.scheme, result.codes,
+                         result.scales, result.zeros, input.threads);
+    }};
+static RegisterMethod registerRTN(rtnMethod);

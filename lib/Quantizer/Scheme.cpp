@@ -1,0 +1,200 @@
+//===- Scheme.cpp - What a quantized weight is made of --------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Quantizer/Scheme.h"
+#include "nibble/Support/Parallel.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+
+using namespace nibble;
+using namespace nibble::quantizer;
+using llvm::StringRef;
+
+static constexpr std::pair<ScaleType, const char *> scaleTypeNames[] = {
+    {ScaleType::F16, "f16"},
+    {ScaleType::BF16, "bf16"},
+    {ScaleType::F32, "f32"}};
+static constexpr std::pair<ScaleRule, const char *> scaleRuleNames[] = {
+    {ScaleRule::AbsMax, "absmax"},
+    {ScaleRule::MSE, "mse"},
+    {ScaleRule::SignedMax, "signed-max"}};
+
+template <typename E, size_t N>
+static StringRef getName(const std::pair<E, const char *> (&names)[N],
+                         E value) {
+  for (auto [known, name] : names)
+    if (known == value)
+      return name;
+  llvm_unreachable("value without a name");
+}
+
+template <typename E, size_t N>
+static std::optional<E> getValue(const std::pair<E, const char *> (&names)[N],
+                                 StringRef name) {
+  for (auto [value, known] : names)
+    if (name == known)
+      return value;
+  return std::nullopt;
+}
+
+StringRef quantizer::stringifyScaleType(ScaleType type) {
+  return getName(scaleTypeNames, type);
+}
+
+std::optional<ScaleType> quantizer::symbolizeScaleType(StringRef name) {
+  return getValue(scaleTypeNames, name);
+}
+
+StringRef quantizer::stringifyScaleRule(ScaleRule rule) {
+  return getName(scaleRuleNames, rule);
+}
+
+std::optional<ScaleRule> quantizer::symbolizeScaleRule(StringRef name) {
+  return getValue(scaleRuleNames, name);
+}
+
+unsigned quantizer::getScaleBits(ScaleType type) {
+  return type == ScaleType::F32 ? 32 : 16;
+}
+
+//===----------------------------------------------------------------------===//
+// Narrow floats
+//===----------------------------------------------------------------------===//
+
+uint16_t quantizer::floatToHalf(float value) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(value);
+  uint32_t sign = (bits >> 16) & 0x8000;
+  bits &= 0x7fffffff;
+  if (bits > 0x7f800000)
+    return sign | 0x7e00; // NaN, quiet.
+  if (bits >= 0x47800000)
+    return sign | 0x7c00; // 65536 and more.
+  if (bits < 0x38800000) {
+    // Subnormal: 0.5 puts the unit in the last place at 2^-24, the addition
+    // rounds.
+    float shifted = llvm::bit_cast<float>(bits) + 0.5f;
+    return sign | (llvm::bit_cast<uint32_t>(shifted) - 0x3f000000);
+  }
+  // Re-bias the exponent and round half to even; a carry into the exponent is
+  // the right result, up to infinity.
+  bits += 0xc8000fff + ((bits >> 13) & 1);
+  return sign | (bits >> 13);
+}
+
+float quantizer::halfToFloat(uint16_t half) {
+  uint32_t sign = uint32_t(half & 0x8000) << 16;
+  uint32_t magnitude = half & 0x7fff;
+  if (magnitude >= 0x7c00)
+    return llvm::bit_cast<float>(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
+  // A product with 2^112 re-biases the exponent, subnormal numbers included.
+  float value = llvm::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  return llvm::bit_cast<float>(sign | llvm::bit_cast<uint32_t>(value));
+}
+
+uint16_t quantizer::floatToBFloat16(float value) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000)
+    return (bits >> 16) | 0x40; // NaN, quiet.
+  return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+}
+
+float quantizer::bfloat16ToFloat(uint16_t bits) {
+  return llvm::bit_cast<float>(uint32_t(bits) << 16);
+}
+
+float quantizer::roundToScaleType(float value, ScaleType type) {
+  switch (type) {
+  case ScaleType::F16:
+    return halfToFloat(floatToHalf(value));
+  case ScaleType::BF16:
+    return bfloat16ToFloat(floatToBFloat16(value));
+  case ScaleType::F32:
+    return value;
+  }
+  llvm_unreachable("unknown scale type");
+}
+
+//===----------------------------------------------------------------------===//
+// Schemes and weights
+//===----------------------------------------------------------------------===//
+
+int64_t QuantizationScheme::getGroupLength(int64_t cols) const {
+  cols = std::max<int64_t>(cols, 1);
+  return group < 1 ? cols : std::min(group, cols);
+}
+
+int64_t QuantizationScheme::getNumGroups(int64_t cols) const {
+  int64_t length = getGroupLength(cols);
+  return std::max<int64_t>(1, (cols + length - 1) / length);
+}
+
+double QuantizationScheme::getBitsPerWeight(int64_t cols) const {
+  double perGroup = getScaleBits(scaleType) + (symmetric ? 0 : 8);
+  return bits + getNumGroups(cols) * perGroup / std::max<int64_t>(cols, 1);
+}
+
+llvm::Error QuantizationScheme::verify() const {
+  if (bits < 2 || bits > 8)
+    return llvm::createStringError("codes of " + llvm::Twine(bits) +
+                                   " bits: expected 2 to 8");
+  if (group < 1 && group != -1)
+    return llvm::createStringError(
+        "group of " + llvm::Twine(group) +
+        " weights: expected 1 or more, or -1 for one group per row");
+  if (scaleRule == ScaleRule::SignedMax && !symmetric)
+    return llvm::createStringError("scale rule signed-max is for symmetric "
+                                   "schemes: use absmax or mse");
+  return llvm::Error::success();
+}
+
+void quantizer::copyTile(const WeightView &weight, int64_t row, int64_t numRows,
+                         int64_t col, int64_t numCols, float *tile) {
+  constexpr int64_t size = sizeof(float);
+  const char *origin =
+      weight.data + (row * weight.rowStride + col * weight.colStride) * size;
+  if (weight.colStride == 1) {
+    for (int64_t r = 0; r < numRows; ++r)
+      std::memcpy(tile + r * numCols, origin + r * weight.rowStride * size,
+                  numCols * size);
+    return;
+  }
+  for (int64_t c = 0; c < numCols; ++c) {
+    const char *column = origin + c * weight.colStride * size;
+    for (int64_t r = 0; r < numRows; ++r)
+      std::memcpy(tile + r * numCols + c, column + r * weight.rowStride * size,
+                  size);
+  }
+}
+
+QuantizedWeight::QuantizedWeight(const QuantizationScheme &scheme, int64_t rows,
+                                 int64_t cols)
+    : scheme(scheme), rows(rows), cols(cols), codes(rows * cols),
+      scales(rows * scheme.getNumGroups(cols)),
+      zeros(scheme.symmetric ? 0 : scales.size()) {}
+
+void quantizer::dequantize(const QuantizedWeight &weight,
+                           llvm::MutableArrayRef<float> out, unsigned threads) {
+  assert(out.size() == weight.codes.size() && "one float per code");
+  int64_t cols = weight.cols;
+  int64_t length = weight.scheme.getGroupLength(cols);
+  int64_t numGroups = weight.scheme.getNumGroups(cols);
+  parallelFor(weight.rows, 16, threads, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row)
+      for (int64_t group = 0; group < numGroups; ++group) {
+        int64_t index = row * numGroups + group;
+        float scale = weight.scales[index];
+        int zero = weight.scheme.symmetric ? weight.scheme.getSymmetricZero()
+                                           : weight.zeros[index];
+        int64_t end = std::min(cols, (group + 1) * length);
+        for (int64_t col = group * length; col < end; ++col)
+          out[row * cols + col] =
+              scale * static_cast<float>(weight.codes[row * cols + col] - zero);
+      }
+  });
+}

@@ -12,6 +12,7 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
+#include "nibble/Conversion/ONNXToLinalg/ONNXToLinalg.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
@@ -29,5 +30,6 @@ void nibble::registerAllPasses() {
   mlir::registerAllPasses();
   target::registerTargetPasses();
   registerNibbleToLinalgPasses();
+  registerONNXToLinalgPasses();
   registerNibbleTransformsPasses();
 }

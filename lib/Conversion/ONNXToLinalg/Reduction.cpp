@@ -1,0 +1,425 @@
+//===- Reduction.cpp - Reductions, scans and sorting
+//--------------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+
+namespace nibble::onnx_to_linalg {
+
+//===----------------------------------------------------------------------===//
+// Reduce*
+//===----------------------------------------------------------------------===//
+
+/// What a reduction does before, while and after it folds. Accumulates in
+/// the compute type.
+struct Reduction {
+  double init;
+  Value (*step)(Scalars &, Value element, Value acc);
+  Value (*finish)(Scalars &, Value acc, Value count);
+};
+
+/// The reduced axes; nullopt if they are not known when compiling.
+static std::optional<SmallVector<int64_t>> reducedAxes(OpLowering &l) {
+  int64_t rank = l.inRank(0);
+  SmallVector<int64_t> axes;
+  if (l.has(1)) {
+    auto constant = l.constInts(1);
+    if (!constant) {
+      // A computed, but empty operand.
+      if (l.inType(1).hasStaticShape() && l.inType(1).getNumElements() == 0)
+        constant.emplace();
+      else
+        return std::nullopt;
+    }
+    axes = normalizeAxes(*constant, rank);
+  }
+  if (axes.empty() && l.getInt("noop_with_empty_axes", 0) == 0)
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  return axes;
+}
+
+static LogicalResult keepDims(OpLowering &l, Value reduced,
+                              ArrayRef<int64_t> axes) {
+  if (l.getInt("keepdims", 1) != 0)
+    reduced = l.unsqueeze(reduced, axes);
+  return l.done(reduced);
+}
+
+static LogicalResult lowerReduction(OpLowering &l, const Reduction &r) {
+  auto axes = reducedAxes(l);
+  if (!axes)
+    return l.fail("axes must be constant");
+  bool isUnsigned = l.inUnsigned(0);
+  Type acc = computeType(l.outElem());
+  Value init = l.scalars().constant(acc, r.init);
+  Value data = l.in(0);
+  Value folded = l.reduce(
+      data, *axes, init,
+      [&](Scalars &s, ValueRange v) { return r.step(s, v[0], v[1]); },
+      isUnsigned);
+  if (r.finish) {
+    OpFoldResult count = l.index(1);
+    for (int64_t axis : *axes)
+      count = l.mul(count, l.size(data, axis));
+    Value countValue = l.scalars().fromIndex(l.value(count), acc);
+    folded = l.map(
+        folded, acc,
+        [&](Scalars &s, ValueRange v) { return r.finish(s, v[0], countValue); },
+        isUnsigned);
+  }
+  return keepDims(l, l.castElements(folded, l.outElem()), *axes);
+}
+
+static Value addStep(Scalars &s, Value x, Value acc) { return s.add(acc, x); }
+static Value addSquare(Scalars &s, Value x, Value acc) {
+  return s.add(acc, s.mul(x, x));
+}
+
+static LogicalResult lowerReduceSum(OpLowering &l) {
+  return lowerReduction(l, {0, addStep, nullptr});
+}
+
+static LogicalResult lowerReduceMean(OpLowering &l) {
+  return lowerReduction(l, {0, addStep, [](Scalars &s, Value acc, Value n) {
+                              return s.div(acc, n);
+                            }});
+}
+
+static LogicalResult lowerReduceProd(OpLowering &l) {
+  return lowerReduction(
+      l, {1, [](Scalars &s, Value x, Value acc) { return s.mul(acc, x); },
+          nullptr});
+}
+
+static LogicalResult lowerReduceL1(OpLowering &l) {
+  return lowerReduction(
+      l,
+      {0, [](Scalars &s, Value x, Value acc) { return s.add(acc, s.abs(x)); },
+       nullptr});
+}
+
+static LogicalResult lowerReduceSumSquare(OpLowering &l) {
+  return lowerReduction(l, {0, addSquare, nullptr});
+}
+
+/// Integers take the root of a float.
+static Value sqrtOf(Scalars &s, Value x) {
+  Type type = x.getType();
+  if (isa<FloatType>(type))
+    return s.sqrt(x);
+  Value wide = s.cast(x, s.b.getF64Type(), s.isUnsigned, false);
+  return s.cast(s.sqrt(wide), type, false, s.isUnsigned);
+}
+
+static Value logOf(Scalars &s, Value x) {
+  Type type = x.getType();
+  if (isa<FloatType>(type))
+    return s.log(x);
+  Value wide = s.cast(x, s.b.getF64Type(), s.isUnsigned, false);
+  return s.cast(s.log(wide), type, false, s.isUnsigned);
+}
+
+static LogicalResult lowerReduceL2(OpLowering &l) {
+  return lowerReduction(l, {0, addSquare, [](Scalars &s, Value acc, Value) {
+                              return sqrtOf(s, acc);
+                            }});
+}
+
+static LogicalResult lowerReduceLogSum(OpLowering &l) {
+  return lowerReduction(l, {0, addStep, [](Scalars &s, Value acc, Value) {
+                              return logOf(s, acc);
+                            }});
+}
+
+/// The extreme element; true is above false, and nothing gives the other
+/// end of the type.
+template <bool isMax>
+static LogicalResult lowerReduceExtreme(OpLowering &l) {
+  auto axes = reducedAxes(l);
+  if (!axes)
+    return l.fail("axes must be constant");
+  bool isUnsigned = l.inUnsigned(0);
+  Type elem = l.outElem();
+  Scalars s = l.scalars(isUnsigned);
+  Type acc = computeType(elem);
+  Value init = isMax ? s.lowest(acc) : s.highest(acc);
+  Value folded = l.reduce(
+      l.in(0), *axes, init,
+      [](Scalars &s, ValueRange v) {
+        return isMax ? s.max(v[1], v[0]) : s.min(v[1], v[0]);
+      },
+      isUnsigned);
+  return keepDims(l, l.castElements(folded, elem), *axes);
+}
+
+/// max + log(sum(exp(x - max))); an infinite maximum is not subtracted.
+static LogicalResult lowerReduceLogSumExp(OpLowering &l) {
+  auto axes = reducedAxes(l);
+  if (!axes)
+    return l.fail("axes must be constant");
+  Type elem = l.outElem();
+  if (!isa<FloatType>(elem))
+    return l.fail("only floats are supported");
+  Type acc = computeType(elem);
+  Scalars s = l.scalars();
+  Value max =
+      l.reduce(l.in(0), *axes, s.lowest(acc),
+               [](Scalars &s, ValueRange v) { return s.max(v[1], v[0]); });
+  max = l.map(max, acc, [](Scalars &s, ValueRange v) {
+    Value finite = s.lt(s.abs(v[0]), s.highest(v[0].getType()));
+    return s.select(finite, v[0], s.constant(v[0].getType(), 0));
+  });
+  Value exps =
+      l.mapReduced(l.in(0), max, *axes, acc, [](Scalars &s, ValueRange v) {
+        return s.exp(s.sub(v[0], v[1]));
+      });
+  Value sum =
+      l.reduce(exps, *axes, s.constant(acc, 0),
+               [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); });
+  Value result = l.map({sum, max}, elem, [](Scalars &s, ValueRange v) {
+    return s.add(s.log(v[0]), v[1]);
+  });
+  return keepDims(l, result, *axes);
+}
+
+//===----------------------------------------------------------------------===//
+// ArgMax, ArgMin
+//===----------------------------------------------------------------------===//
+
+/// Folds value and position together.
+template <bool isMax>
+static LogicalResult lowerArg(OpLowering &l) {
+  Value data = l.in(0);
+  int64_t rank = l.inRank(0);
+  int64_t axis = l.getAxis("axis", 0, rank);
+  bool last = l.getInt("select_last_index", 0) != 0;
+  bool isUnsigned = l.inUnsigned(0);
+  Type elem = l.inElem(0), i64 = l.b.getI64Type();
+  SmallVector<OpFoldResult> kept = l.sizes(data);
+  kept.erase(kept.begin() + axis);
+  Scalars s = l.scalars(isUnsigned);
+  Value best = l.filled(kept, isMax ? s.lowest(elem) : s.highest(elem));
+  Value where = l.filled(kept, s.integer(i64, 0));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  iterators[axis] = utils::IteratorType::reduction;
+  AffineMap reducedMap = mapWithoutDims(l.b.getContext(), rank, axis);
+  SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank), reducedMap,
+                              reducedMap};
+  auto generic = linalg::GenericOp::create(
+      l.b, l.loc, TypeRange{best.getType(), where.getType()}, data,
+      ValueRange{best, where}, maps, iterators,
+      [&](OpBuilder &nested, Location loc, ValueRange args) {
+        Scalars s{nested, loc, isUnsigned};
+        Value position =
+            s.fromIndex(linalg::IndexOp::create(nested, loc, axis), i64);
+        Value first = s.eq(position, s.integer(i64, 0));
+        Value better = isMax ? s.lt(args[1], args[0]) : s.lt(args[0], args[1]);
+        if (last)
+          better = isMax ? s.le(args[1], args[0]) : s.le(args[0], args[1]);
+        Value take = arith::OrIOp::create(nested, loc, first, better);
+        linalg::YieldOp::create(nested, loc,
+                                ValueRange{s.select(take, args[0], args[1]),
+                                           s.select(take, position, args[2])});
+      });
+  return keepDims(l, generic.getResult(1), axis);
+}
+
+//===----------------------------------------------------------------------===//
+// Scans
+//===----------------------------------------------------------------------===//
+
+/// Loops over all other dimensions, then along the axis with the running
+/// value in a register.
+static LogicalResult lowerScan(OpLowering &l, double init,
+                               Value (Scalars::*fn)(Value, Value)) {
+  Value data = l.in(0);
+  int64_t rank = l.inRank(0);
+  int64_t axis;
+  if (auto constant = l.constInts(1))
+    axis = constant->front() < 0 ? constant->front() + rank : constant->front();
+  else
+    return l.fail("axis must be constant");
+  bool exclusive = l.getInt("exclusive", 0) != 0;
+  bool reverse = l.getInt("reverse", 0) != 0;
+  Type elem = l.outElem(), acc = computeType(elem);
+  SmallVector<OpFoldResult> sizes = l.sizes(data);
+  SmallVector<Value> lower, upper, step;
+  SmallVector<OpFoldResult> outer = sizes;
+  outer.erase(outer.begin() + axis);
+  Value zero = l.value(l.index(0)), one = l.value(l.index(1));
+  Value count = l.value(sizes[axis]);
+  for (OpFoldResult size : outer) {
+    lower.push_back(zero);
+    upper.push_back(l.value(size));
+    step.push_back(one);
+  }
+  Value start = l.scalars().constant(acc, init);
+  auto row = [&](OpBuilder &b, Location loc, ValueRange position,
+                 Value tensor) -> Value {
+    auto loop = scf::ForOp::create(
+        b, loc, zero, count, one, ValueRange{tensor, start},
+        [&](OpBuilder &nested, Location nestedLoc, Value i, ValueRange args) {
+          Scalars s{nested, nestedLoc};
+          if (reverse)
+            i = s.sub(s.sub(count, one), i);
+          SmallVector<Value> at(position);
+          at.insert(at.begin() + axis, i);
+          Value x = s.cast(OpLowering::at(s, data, at), acc, false, false);
+          Value next = (s.*fn)(args[1], x);
+          Value written =
+              s.cast(exclusive ? args[1] : next, elem, false, false);
+          Value updated =
+              tensor::InsertOp::create(nested, nestedLoc, written, args[0], at);
+          scf::YieldOp::create(nested, nestedLoc, ValueRange{updated, next});
+        });
+    return loop.getResult(0);
+  };
+  Value result = l.empty(sizes, elem);
+  if (outer.empty())
+    return l.done(row(l.b, l.loc, {}, result));
+  scf::LoopNest nest =
+      scf::buildLoopNest(l.b, l.loc, lower, upper, step, result,
+                         [&](OpBuilder &b, Location loc, ValueRange position,
+                             ValueRange args) -> scf::ValueVector {
+                           return {row(b, loc, position, args[0])};
+                         });
+  return l.done(nest.results[0]);
+}
+
+static LogicalResult lowerCumSum(OpLowering &l) {
+  return lowerScan(l, 0, &Scalars::add);
+}
+
+static LogicalResult lowerCumProd(OpLowering &l) {
+  return lowerScan(l, 1, &Scalars::mul);
+}
+
+//===----------------------------------------------------------------------===//
+// TopK
+//===----------------------------------------------------------------------===//
+
+/// Element j is the best of those that come after element j - 1 in the order
+/// (value, then lower index first): no list of what was taken is needed. NaN
+/// counts as the largest, as in NumPy.
+static LogicalResult lowerTopK(OpLowering &l) {
+  Value data = l.in(0);
+  int64_t rank = l.inRank(0);
+  int64_t axis = l.getAxis("axis", -1, rank);
+  bool largest = l.getInt("largest", 1) != 0;
+  bool isUnsigned = l.inUnsigned(0);
+  Type elem = l.inElem(0), i64 = l.b.getI64Type();
+  SmallVector<OpFoldResult> sizes = l.sizes(data);
+  OpFoldResult n = sizes[axis];
+  OpFoldResult k = l.indexElements(l.in(1))[0];
+  if (auto c = l.constInts(1))
+    k = l.index(c->front());
+  else if (!l.outType().isDynamicDim(axis))
+    k = l.index(l.outType().getDimSize(axis));
+  auto ck = getConstantIntValue(k), cn = getConstantIntValue(n);
+  if (ck && cn && *ck > *cn)
+    return l.fail("k = " + Twine(*ck) + " is above the size " + Twine(*cn));
+  Value count = l.value(n);
+  if (!ck || !cn)
+    l.require(l.scalars().le(l.value(k), count), "k is above the size");
+  SmallVector<OpFoldResult> outSizes = sizes;
+  outSizes[axis] = k;
+
+  SmallVector<OpFoldResult> loops = outSizes;
+  loops.erase(loops.begin() + axis);
+  loops.push_back(k);
+  SmallVector<Value> lower, upper, step;
+  Value zero = l.value(l.index(0)), one = l.value(l.index(1));
+  for (OpFoldResult size : loops) {
+    lower.push_back(zero);
+    upper.push_back(l.value(size));
+    step.push_back(one);
+  }
+  // Whether (v, i) comes before (w, j) in the result.
+  auto before = [&](Scalars &s, Value v, Value i, Value w, Value j) {
+    Value better = largest ? s.lt(w, v) : s.lt(v, w);
+    Value same = s.eq(v, w);
+    if (isa<FloatType>(elem)) {
+      Value vNaN = s.isNaN(v), wNaN = s.isNaN(w);
+      Value only =
+          largest ? arith::AndIOp::create(s.b, s.loc, vNaN, s.logicalNot(wNaN))
+                  : arith::AndIOp::create(s.b, s.loc, wNaN, s.logicalNot(vNaN));
+      better = arith::OrIOp::create(s.b, s.loc, better, only);
+      same = arith::OrIOp::create(
+          s.b, s.loc, same, arith::AndIOp::create(s.b, s.loc, vNaN, wNaN));
+    }
+    Value earlier =
+        arith::CmpIOp::create(s.b, s.loc, arith::CmpIPredicate::slt, i, j);
+    Value tie = arith::AndIOp::create(s.b, s.loc, same, earlier);
+    return Value(arith::OrIOp::create(s.b, s.loc, better, tie));
+  };
+  SmallVector<Value> init{l.empty(outSizes, elem), l.empty(outSizes, i64)};
+  scf::LoopNest nest = scf::buildLoopNest(
+      l.b, l.loc, lower, upper, step, init,
+      [&](OpBuilder &b, Location loc, ValueRange ivs,
+          ValueRange tensors) -> scf::ValueVector {
+        Scalars s{b, loc, isUnsigned};
+        SmallVector<Value> to(ivs.drop_back());
+        Value rankInResult = ivs.back();
+        to.insert(to.begin() + axis, rankInResult);
+        Value isFirst = s.eq(rankInResult, zero);
+        SmallVector<Value> previous(to);
+        previous[axis] = s.select(isFirst, zero, s.sub(rankInResult, one));
+        // Row `previous` holds the last pick; at first it holds nothing of use.
+        Value lastValue = OpLowering::at(s, tensors[0], previous);
+        Value lastIndex = s.toIndex(OpLowering::at(s, tensors[1], previous));
+        Value none = s.integer(zero.getType(), -1);
+        auto scan = scf::ForOp::create(
+            b, loc, zero, count, one, ValueRange{s.constant(elem, 0), none},
+            [&](OpBuilder &nested, Location nestedLoc, Value i,
+                ValueRange args) {
+              Scalars t{nested, nestedLoc, isUnsigned};
+              SmallVector<Value> from(to);
+              from[axis] = i;
+              Value v = OpLowering::at(t, data, from);
+              Value open = t.select(isFirst, t.integer(isFirst.getType(), 1),
+                                    before(t, lastValue, lastIndex, v, i));
+              Value nothing = t.eq(args[1], none);
+              Value wins =
+                  arith::OrIOp::create(nested, nestedLoc, nothing,
+                                       before(t, v, i, args[0], args[1]));
+              Value take = arith::AndIOp::create(nested, nestedLoc, open, wins);
+              scf::YieldOp::create(nested, nestedLoc,
+                                   ValueRange{t.select(take, v, args[0]),
+                                              t.select(take, i, args[1])});
+            });
+        Value index = s.fromIndex(scan.getResult(1), i64);
+        return {
+            tensor::InsertOp::create(b, loc, scan.getResult(0), tensors[0], to),
+            tensor::InsertOp::create(b, loc, index, tensors[1], to)};
+      });
+  return l.done(nest.results);
+}
+
+void addReductions(LowerTable &table) {
+  table["onnx.ReduceSum"] = lowerReduceSum;
+  table["onnx.ReduceMean"] = lowerReduceMean;
+  table["onnx.ReduceProd"] = lowerReduceProd;
+  table["onnx.ReduceL1"] = lowerReduceL1;
+  table["onnx.ReduceL2"] = lowerReduceL2;
+  table["onnx.ReduceSumSquare"] = lowerReduceSumSquare;
+  table["onnx.ReduceLogSum"] = lowerReduceLogSum;
+  table["onnx.ReduceLogSumExp"] = lowerReduceLogSumExp;
+  table["onnx.ReduceMax"] = lowerReduceExtreme<true>;
+  table["onnx.ReduceMin"] = lowerReduceExtreme<false>;
+  table["onnx.ArgMax"] = lowerArg<true>;
+  table["onnx.ArgMin"] = lowerArg<false>;
+  table["onnx.CumSum"] = lowerCumSum;
+  table["onnx.CumProd"] = lowerCumProd;
+  table["onnx.TopK"] = lowerTopK;
+}
+
+} // namespace nibble::onnx_to_linalg

@@ -9,23 +9,13 @@
 #ifndef NIBBLE_LIB_RUNTIME_INTERNAL_H
 #define NIBBLE_LIB_RUNTIME_INTERNAL_H
 
+#include "Error.h"
+#include "Pool.h"
 #include "nibble/Runtime/ModelDescriptor.h"
 
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-
-enum { NibbleErrorSize = 1024 };
-
-/// The text of an error, cut at the end of the buffer.
-typedef struct NibbleError {
-  char text[NibbleErrorSize];
-} NibbleError;
-
-/// Format the text and return `status`.
-nibble_status nibbleSetError(NibbleError *error, nibble_status status,
-                             const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /// The implementation of one copy of the runtime. A model and its contexts are
 /// only ever touched through the table of the copy that made them.
@@ -58,38 +48,6 @@ struct nibble_model {
   void *mapping; ///< of a sidecar
   size_t mappingBytes;
 };
-
-/// Header of a block of the pool; the memory follows, 64-byte aligned.
-typedef struct PoolBlock {
-  struct PoolBlock *next;
-  struct PoolBlock *previous; ///< only of blocks in use
-  struct Pool *owner;         ///< NULL: taken outside of a run
-  void *allocation;           ///< what free() takes
-  uint64_t bytes;             ///< usable size
-  uint64_t usedInRun;         ///< number of the last run that used it
-  uint64_t sizeClass;
-  uint64_t reserved;
-} PoolBlock;
-
-enum { PoolClasses = 8 * 56 };
-
-/// Memory of one context. Not locked: a context runs on one thread.
-typedef struct Pool {
-  PoolBlock *free[PoolClasses];
-  PoolBlock *used;
-  uint64_t run;   ///< counts runs
-  uint64_t bytes; ///< held, in use or not
-} Pool;
-
-/// At least `bytes` with this alignment (a power of two), or NULL.
-void *nibblePoolAllocate(Pool *pool, uint64_t alignment, uint64_t bytes);
-void nibblePoolRelease(void *pointer);
-/// True if `pointer` is memory in use of this pool.
-bool nibblePoolOwns(const Pool *pool, const void *pointer);
-/// All memory in use becomes reusable, but for blocks that one of `kept` points
-/// into, and what no recent run used is freed.
-void nibblePoolNextRun(Pool *pool, const void *const *kept, size_t keptCount);
-void nibblePoolDestroy(Pool *pool);
 
 /// Memory for one result, kept for the next run.
 typedef struct OutputState {
@@ -138,10 +96,6 @@ nibble_status nibbleRunContext(nibble_context *context,
 nibble_status nibbleCheckCpu(const char *model, const char *target,
                              const char *const *features, size_t count,
                              NibbleError *error);
-
-/// "[2, ?, 3]", cut at `size`; returns `buffer`.
-const char *nibbleShapeText(const int64_t *dims, int64_t rank, char *buffer,
-                            size_t size);
 
 // libomp, declared here because its header comes with a compiler only.
 void omp_set_num_threads(int threads);

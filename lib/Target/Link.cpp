@@ -156,8 +156,10 @@ LogicalResult nibble::target::linkExecutable(ArrayRef<std::string> objects,
       failed(end.add(systemDirectories(), {"crtn.o"}, advice, emitError)))
     return failure();
   std::vector<std::string> arguments = commonArguments(output);
+  // The exported symbol tells nibble-run that it may start the program.
   llvm::append_values(arguments, "-pie", "-dynamic-linker",
-                      "/lib64/ld-linux-x86-64.so.2");
+                      "/lib64/ld-linux-x86-64.so.2",
+                      "--export-dynamic-symbol=" NIBBLE_SHARED_MODEL_SYMBOL);
   llvm::append_range(arguments, start.get());
   llvm::append_range(arguments, objects);
   llvm::append_range(arguments, libraries.get());

@@ -54,16 +54,16 @@ class ResNet(unittest.TestCase):
         self.check_float("resnet56", 0.954)
 
     def test_resnet20_w8a16(self):
-        self.check_quantized("resnet20", "W8A16", 0.935)
+        self.check_quantized("resnet20", "W8A16", 0.94)
 
     def test_resnet56_w8a16(self):
-        self.check_quantized("resnet56", "W8A16", 0.945)
+        self.check_quantized("resnet56", "W8A16", 0.95)
 
     def test_resnet20_w4a16(self):
-        self.check_quantized("resnet20", "W4A16 g32", 0.88)
+        self.check_quantized("resnet20", "W4A16 g32", 0.935)
 
     def test_resnet56_w4a16(self):
-        self.check_quantized("resnet56", "W4A16 g32", 0.88)
+        self.check_quantized("resnet56", "W4A16 g32", 0.94)
 
 
 class Stories260K(unittest.TestCase):

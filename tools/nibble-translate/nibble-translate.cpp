@@ -6,11 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "nibble/Format/ONNX/Translate.h"
+#include "nibble/Format/TranslateMain.h"
 
 int main(int argc, char **argv) {
   nibble::format::registerONNXTranslations();
-  return mlir::failed(
-      mlir::mlirTranslateMain(argc, argv, "Nibble translation driver"));
+  return nibble::translateMain(argc, argv);
 }

@@ -12,7 +12,9 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include <array>
+#include <sys/mman.h>
 
 using namespace llvm;
 using nibble::onnx_schema::TensorProto;
@@ -209,6 +211,28 @@ ModelFile::getBytes(const TensorProto &tensor) {
   result.file = path;
   result.offset = blob.offset;
   return result;
+}
+
+void ModelFile::release(const TensorBytes &data) const {
+  // Only mappings: on other memory the call below would lose the contents.
+  auto holds = [&](const MemoryBuffer &candidate) {
+    return candidate.getBufferKind() == MemoryBuffer::MemoryBuffer_MMap &&
+           candidate.getBufferStart() <=
+               reinterpret_cast<const char *>(data.bytes.begin()) &&
+           candidate.getBufferEnd() >=
+               reinterpret_cast<const char *>(data.bytes.end());
+  };
+  bool mapped = holds(*buffer);
+  for (const auto &entry : externalFiles)
+    mapped |= holds(*entry.second);
+  if (!mapped)
+    return;
+  uint64_t page = sys::Process::getPageSizeEstimate();
+  uint64_t begin =
+      alignTo(reinterpret_cast<uintptr_t>(data.bytes.begin()), page);
+  uint64_t end = alignDown(reinterpret_cast<uintptr_t>(data.bytes.end()), page);
+  if (begin < end)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }
 
 //===----------------------------------------------------------------------===//

@@ -239,9 +239,10 @@ Expected<ElementsAttr> importTensor(ModelFile &file, const TensorProto &tensor,
     return stored.takeError();
   if (*stored && (*stored)->bytes.size() > kInlineDataLimit) {
     const TensorBytes &data = **stored;
-    return cast<ElementsAttr>(Attribute(
-        MappedAttr::get(context, *type, data.file, data.offset,
-                        data.bytes.size(), llvm::xxh3_64bits(data.bytes))));
+    uint64_t hash = llvm::xxh3_64bits(data.bytes);
+    file.release(data);
+    return cast<ElementsAttr>(Attribute(MappedAttr::get(
+        context, *type, data.file, data.offset, data.bytes.size(), hash)));
   }
   Expected<std::vector<uint8_t>> bytes = readBytes(file, tensor, *type);
   if (!bytes)

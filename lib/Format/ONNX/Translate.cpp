@@ -25,8 +25,26 @@ static void registerDialects(DialectRegistry &registry) {
   registry.insert<func::FuncDialect, NibbleDialect>();
 }
 
+namespace {
+
+using Dim = std::pair<std::string, int64_t>;
+
+/// Reads the value of a `--dim` option.
+struct DimParser : cl::parser<Dim> {
+  using cl::parser<Dim>::parser;
+  bool parse(cl::Option &option, StringRef name, StringRef text, Dim &value) {
+    llvm::Expected<Dim> dim = parseDim(text);
+    if (!dim)
+      return option.error(toString(dim.takeError()));
+    value = *dim;
+    return false;
+  }
+};
+
+} // namespace
+
 void registerONNXTranslations() {
-  static cl::list<std::string> dims(
+  static cl::list<Dim, bool, DimParser> dims(
       "dim", cl::desc("Fix the symbolic dimension NAME of an ONNX model"),
       cl::value_desc("NAME=N"));
 
@@ -39,21 +57,13 @@ void registerONNXTranslations() {
                 ->getMemBufferRef();
         StringRef name = buffer.getBufferIdentifier();
         ImportOptions options;
-        for (StringRef text : dims) {
-          auto dim = parseDim(text);
-          if (!dim) {
-            emitError(UnknownLoc::get(context))
-                << "--dim: " << toString(dim.takeError());
-            return nullptr;
-          }
-          options.dims.push_back(*dim);
-        }
+        options.dims.assign(dims.begin(), dims.end());
         // The weights stay in the file, so the file is what is imported.
         if (name == "<stdin>")
           return importONNX(buffer, context, options);
         return importONNX(name, context, options);
       },
-      registerDialects);
+      registerDialects, llvm::Align(1));
 
   static TranslateFromMLIRRegistration exportRegistration(
       "export-onnx", "export a normalized onnx module as an ONNX model",

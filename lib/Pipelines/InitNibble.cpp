@@ -16,13 +16,14 @@
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "nibble/Target/Passes.h"
 
 void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllToLLVMIRTranslations(registry);
-  registry.insert<NibbleDialect>();
+  registry.insert<NibbleDialect, onnx::ONNXDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
 }
 

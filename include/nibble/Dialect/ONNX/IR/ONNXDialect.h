@@ -1,0 +1,34 @@
+//===- ONNXDialect.h - The onnx dialect and its types -----------*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_ONNX_IR_ONNXDIALECT_H
+#define NIBBLE_DIALECT_ONNX_IR_ONNXDIALECT_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXTypes.h.inc"
+
+namespace nibble::onnx {
+
+/// The element type with the ONNX number `onnxType` (TensorProto.DataType:
+/// 1 float, 7 int64, ...); null for a number that is not known.
+mlir::Type getElementType(mlir::MLIRContext *context, int64_t onnxType);
+
+/// The inverse of getElementType: the ONNX number of `type`, 0 if it has none.
+int64_t getONNXType(mlir::Type type);
+
+/// The tensor type about which nothing is known: tensor<*x!onnx.unknown>.
+mlir::TensorType getUnknownTensorType(mlir::MLIRContext *context);
+
+} // namespace nibble::onnx
+
+#endif // NIBBLE_DIALECT_ONNX_IR_ONNXDIALECT_H

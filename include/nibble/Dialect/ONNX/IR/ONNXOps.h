@@ -1,0 +1,35 @@
+//===- ONNXOps.h - Operators of the onnx dialect ----------------*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H
+#define NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H
+
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
+#include "nibble/Dialect/ONNX/IR/ONNXInterfaces.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXControlFlowOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXMathOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXNNOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXQuantOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXReductionOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXTensorOps.h.inc"
+
+#endif // NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("NIBBLE_BUILD", ROOT / "build"))
 LOGS = BUILD / "logs"
 LIT = os.environ.get("NIBBLE_LIT", "/usr/lib/llvm-22/bin/lit")
-# Longest time in seconds for one e2e file or unit-test executable.
+# Longest time in seconds for lit, one unit-test executable, or one e2e file.
 LIMIT = 600
 
 
@@ -56,10 +56,16 @@ def run_lit(totals: Totals, pattern: str | None) -> None:
     out.unlink(missing_ok=True)
     # One worker per CPU this process may use, which lit does not look at.
     workers = len(os.sched_getaffinity(0))
-    command = [LIT, "-q", f"-j{workers}", "--timeout=120", "-o", str(out), str(BUILD / "test")]
+    command = [LIT, "-q", f"-j{workers}", "-o", str(out), str(BUILD / "test")]
     if pattern:
         command += ["--filter", pattern, "--allow-empty-runs"]
-    log = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        log = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        totals.add("lit", "fail", f"not finished after {LIMIT} s")
+        return
     (LOGS / "lit.log").write_text(log.stdout)
     try:
         tests = json.loads(out.read_text())["tests"]

@@ -163,10 +163,16 @@ class BadInput(unittest.TestCase):
 
     def test_broken_config(self):
         config = self.folder / "rules.yaml"
-        config.write_text("- layer: '*'\n  scheme: W8A16\n  method: [rtn\n")
+        config.write_text("version: 1\nrules:\n  - layers: '*'\n    scheme: [W8A16\n")
         run = self.compile(s.MODELS / "glyphs.onnx", f"--config={config}")
-        self.assertRegex(run.stderr, r"rules\.yaml:[34]:")
+        self.assertRegex(run.stderr, r"rules\.yaml:[45]:")
         self.check(run, 1)
+
+    def test_unknown_key_in_config(self):
+        config = self.folder / "rules.yaml"
+        config.write_text("version: 1\nrules:\n  - layers: '*'\n    schema: W8A16\n")
+        run = self.compile(s.MODELS / "glyphs.onnx", f"--config={config}")
+        self.check(run, 1, "rules.yaml:4:", "schema")
 
     # Outputs.
 

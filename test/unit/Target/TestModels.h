@@ -93,14 +93,14 @@ public:
   }
 
   mlir::FailureOr<std::unique_ptr<CompiledModel>>
-  compile(llvm::StringRef text) {
+  compile(llvm::StringRef text, llvm::StringRef march = "native") {
     auto module = lower(text);
     if (!module)
       return mlir::failure();
     auto info = target::ModelInfo::fromModule(*module);
     auto layout = target::WeightLayout::fromModule(*module);
     auto cpu =
-        target::CpuTarget::get("native", [&] { return module->emitError(); });
+        target::CpuTarget::get(march, [&] { return module->emitError(); });
     if (failed(info) || failed(layout) || failed(cpu))
       return mlir::failure();
     return CompiledModel::compile(*module, *info, *layout, *cpu);

@@ -11,6 +11,7 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "nibble/Codegen/CPU/Passes.h"
 #include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
 #include "nibble/Conversion/ONNXToLinalg/ONNXToLinalg.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
@@ -29,6 +30,7 @@ void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
+  codegen::registerCodegenCPU();
   target::registerTargetPasses();
   registerNibbleToLinalgPasses();
   registerONNXToLinalgPasses();

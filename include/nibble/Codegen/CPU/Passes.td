@@ -1,0 +1,125 @@
+//===- Passes.td - Code for CPUs ---------------------------*- tablegen -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_CODEGEN_CPU_PASSES_TD
+#define NIBBLE_CODEGEN_CPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::ModuleOp"> {
+  let summary = "Lower the fused family to calls of generated kernels";
+  let description = [{
+    Every distinct kernel (format of the weight, what follows the product, shape
+    of the filter; sizes are arguments) becomes one private function of vector
+    and scf operations, marked `nibble.kernel`, and `nibble.matmul`,
+    `nibble.conv` and `nibble.gather` on memrefs become calls. Weights of
+    matrix products and of convolutions with one group must be in panels.
+
+    Before:
+    ```mlir
+    nibble.matmul %x weight(%w, %s) outs(%y) {n = 64 : i64, k = 128 : i64, scheme =
+        #nibble.scheme<int4, group = 32, scale = f16, packing = panel>}
+      : (memref<?x128xf32>, memref<2x2048xi8>, memref<2x4x32xf16>, memref<?x64xf32>) -> ()
+    ```
+    After:
+    ```mlir
+    func.call @nibble_matmul_int4_g32_f16(%x1, %w1, %s1, %y1, %m, %c64, %c128)
+      : (memref<?xf32>, memref<?xi8>, memref<?xf16>, memref<?xf32>, index, index, index) -> ()
+    ```
+  }];
+  let options = [
+    Option<"avx512", "avx512", "bool", /*default=*/"true",
+           "The CPU has AVX-512 F, BW, DQ and VL">,
+    Option<"fma", "fma", "bool", /*default=*/"true",
+           "The CPU has fused multiply-add">
+  ];
+  let statistics = [
+    Statistic<"numKernels", "num-kernels", "Distinct kernels that were made">,
+    Statistic<"numCalls", "num-calls", "Operations that became calls">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
+    "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
+def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::func::FuncOp"> {
+  let summary = "Make parallel loops cheap: no needless threads, scratch per thread";
+  let description = [{
+    Kernels choose the number of tasks by the work there is; for little work it
+    is one. After `convert-scf-to-openmp` this pass gives each `omp.parallel`
+    the condition that its loop has more than one iteration, and moves scratch
+    buffers of constant size from the iteration to the thread.
+
+    Before:
+    ```mlir
+    omp.parallel {
+      omp.wsloop {
+        omp.loop_nest (%i) : index = (%c0) to (%n) step (%c1) {
+          memref.alloca_scope {
+            %scratch = memref.alloca() : memref<8192xf32>
+    ```
+    After:
+    ```mlir
+    %next = arith.addi %c0, %c1 : index
+    %many = arith.cmpi slt, %next, %n : index
+    omp.parallel if(%many) {
+      %scratch = memref.alloca() : memref<8192xf32>
+      omp.wsloop {
+        omp.loop_nest (%i) : index = (%c0) to (%n) step (%c1) {
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::omp::OpenMPDialect"];
+}
+
+def NibbleLowerAssertPass : Pass<"nibble-lower-assert", "::mlir::ModuleOp"> {
+  let summary = "Lower run-time checks to a call of the runtime";
+  let description = [{
+    `cf.assert` becomes a branch to a block that calls `nibble_rt_fail` with the
+    message. That function does not return: it ends the run with an error that
+    the caller of the model can read.
+
+    Before:
+    ```mlir
+    cf.assert %inside, "layer \"embed\": index out of range"
+    ```
+    After:
+    ```mlir
+    llvm.cond_br %inside, ^bb1, ^bb2
+    ^bb2:
+      llvm.call @nibble_rt_fail(%message) : (!llvm.ptr) -> ()
+      llvm.unreachable
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect"
+  ];
+}
+
+def NibbleAnnotateKernelsPass : Pass<"nibble-annotate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Tell LLVM that the arguments of kernels do not alias";
+  let description = [{
+    The buffers that a kernel gets are distinct. After `convert-func-to-llvm`
+    the pointers of functions marked `nibble.kernel` are made `noalias`, and the
+    functions internal.
+
+    Before:
+    ```mlir
+    llvm.func @k(%arg0: !llvm.ptr, ...) attributes {nibble.kernel, sym_visibility = "private"}
+    ```
+    After:
+    ```mlir
+    llvm.func internal @k(%arg0: !llvm.ptr {llvm.noalias}, ...)
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // NIBBLE_CODEGEN_CPU_PASSES_TD

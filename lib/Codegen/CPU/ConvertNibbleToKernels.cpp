@@ -1,0 +1,384 @@
+//===- ConvertNibbleToKernels.cpp - Fused operations to kernels -----------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Codegen/CPU/Kernels.h"
+#include "nibble/Codegen/CPU/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+
+namespace nibble::codegen {
+#define GEN_PASS_DEF_CONVERTNIBBLETOKERNELSPASS
+#include "nibble/Codegen/CPU/CodegenCPU.h.inc"
+
+namespace {
+
+/// `layer "fc1": ` for messages; empty if the operation has no name.
+std::string describe(QuantizableOpInterface op) {
+  if (op.getLayerName().empty())
+    return "";
+  return "layer \"" + op.getLayerName().str() + "\": ";
+}
+
+/// The memory of `value` as one dimension of unknown size. Strided memory is
+/// copied: kernels read contiguous memory only.
+Value flatten(OpBuilder &b, Location loc, Value value) {
+  auto type = cast<MemRefType>(value.getType());
+  if (!type.getLayout().isIdentity()) {
+    SmallVector<Value> sizes;
+    for (int64_t i = 0; i < type.getRank(); ++i)
+      if (type.isDynamicDim(i))
+        sizes.push_back(memref::DimOp::create(b, loc, value, i));
+    type = MemRefType::get(type.getShape(), type.getElementType());
+    Value copy =
+        memref::AllocOp::create(b, loc, type, sizes, b.getI64IntegerAttr(64));
+    memref::CopyOp::create(b, loc, value, copy);
+    value = copy;
+  }
+  if (type.getRank() > 1) {
+    auto all = llvm::to_vector<2>(llvm::seq<int64_t>(0, type.getRank()));
+    value = memref::CollapseShapeOp::create(
+        b, loc, value, ArrayRef<ReassociationIndices>(all));
+  } else if (type.getRank() == 0) {
+    value = memref::ExpandShapeOp::create(b, loc, ArrayRef<int64_t>{1}, value,
+                                          ArrayRef<ReassociationIndices>{});
+  }
+  auto flat = MemRefType::get({ShapedType::kDynamic}, type.getElementType());
+  return b.createOrFold<memref::CastOp>(loc, flat, value);
+}
+
+struct ConvertNibbleToKernels
+    : impl::ConvertNibbleToKernelsPassBase<ConvertNibbleToKernels> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    SymbolTable table(getOperation());
+    symbols = &table;
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<MatMulOp, ConvOp, GatherOp>(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (op->getNumResults() != 0) {
+        op->emitOpError("is still on tensors; bufferize before this pass");
+        return signalPassFailure();
+      }
+      LogicalResult result =
+          llvm::TypeSwitch<Operation *, LogicalResult>(op)
+              .Case<MatMulOp, ConvOp, GatherOp>(
+                  [&](auto typed) { return convert(typed); });
+      if (failed(result))
+        return signalPassFailure();
+    }
+  }
+
+private:
+  LogicalResult convert(MatMulOp op);
+  LogicalResult convert(ConvOp op);
+  LogicalResult convert(GatherOp op);
+
+  template <typename OpTy>
+  FailureOr<WeightFormat> getFormat(OpTy op, int64_t k, Packing packing);
+  template <typename OpTy>
+  EpilogueSpec getEpilogue(OpTy op);
+  LogicalResult checkElementTypes(QuantizableOpInterface op, Value input,
+                                  Value out);
+
+  /// Calls the kernel `name`, which `emit` builds if it is new.
+  void call(Operation *op, StringRef name, ArrayRef<Value> memrefs,
+            ArrayRef<Value> sizes,
+            function_ref<void(KernelBuilder &, ValueRange)> emit);
+
+  SymbolTable *symbols = nullptr;
+};
+
+template <typename OpTy>
+FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
+                                                          Packing packing) {
+  auto fail = [&](const Twine &text) {
+    return op.emitOpError(describe(op) + text.str());
+  };
+  WeightFormat format;
+  SchemeAttr scheme = op.getSchemeAttr();
+  auto element = cast<MemRefType>(op.getWeight().getType()).getElementType();
+  if (!scheme) {
+    if (!element.isF32())
+      return fail("a float weight must be f32 on a CPU, but is ") << element;
+    if (packing == Packing::Panel && !op->hasAttr("packed_float"))
+      return fail("the weight is not packed; run nibble-pack-weights first");
+    return format;
+  }
+  unsigned bits = scheme.getBits();
+  if (scheme.getCodebook() != CodebookKind::Int || bits < 2 || bits > 8 ||
+      scheme.getSecondType() || scheme.getGroupIndex() ||
+      scheme.getOutliers() != 0 ||
+      (scheme.getZero() != ZeroKind::None &&
+       scheme.getZero() != ZeroKind::Integer))
+    return fail("there is no CPU kernel for ") << scheme;
+  if (scheme.getPacking() != packing)
+    return fail("expected a weight in ")
+           << stringifyPacking(packing) << " packing, but it is in "
+           << stringifyPacking(scheme.getPacking())
+           << "; run nibble-pack-weights first";
+  format.bits = bits;
+  format.hasZeros = scheme.hasZeros();
+  format.scaleType = scheme.getScaleType();
+  if (scheme.getNumGroups(k) > 1)
+    format.group = scheme.getGroupLength(k);
+  return format;
+}
+
+template <typename OpTy>
+EpilogueSpec ConvertNibbleToKernels::getEpilogue(OpTy op) {
+  EpilogueSpec spec;
+  spec.activation = op.getActivation().value_or(Activation::None);
+  spec.bias = bool(op.getBias());
+  spec.residual = bool(op.getResidual());
+  return spec;
+}
+
+LogicalResult
+ConvertNibbleToKernels::checkElementTypes(QuantizableOpInterface op,
+                                          Value input, Value out) {
+  for (Value value : {input, out}) {
+    Type element = cast<MemRefType>(value.getType()).getElementType();
+    if (!element.isF32())
+      return op->emitOpError(describe(op))
+             << "the CPU kernels compute in f32, but an operand has elements "
+                "of type "
+             << element;
+  }
+  return success();
+}
+
+void ConvertNibbleToKernels::call(
+    Operation *op, StringRef name, ArrayRef<Value> memrefs,
+    ArrayRef<Value> sizes,
+    function_ref<void(KernelBuilder &, ValueRange)> emit) {
+  OpBuilder b(op);
+  Location loc = op->getLoc();
+  SmallVector<Value> arguments, copies;
+  for (Value memref : memrefs) {
+    if (!memref)
+      continue;
+    Value flat = flatten(b, loc, memref);
+    arguments.push_back(flat);
+    if (!cast<MemRefType>(memref.getType()).getLayout().isIdentity())
+      copies.push_back(flat);
+  }
+  llvm::append_range(arguments, sizes);
+
+  auto function = symbols->lookup<func::FuncOp>(name);
+  if (!function) {
+    ++numKernels;
+    auto type = b.getFunctionType(ValueRange(arguments).getTypes(), {});
+    // A kernel belongs to all operations that call it: no location of one.
+    Location kernelLoc = NameLoc::get(b.getStringAttr(name));
+    function = func::FuncOp::create(kernelLoc, name, type);
+    function.setPrivate();
+    function->setAttr("nibble.kernel", b.getUnitAttr());
+    symbols->insert(function);
+    Block *body = function.addEntryBlock();
+    OpBuilder inner = OpBuilder::atBlockBegin(body);
+    KernelBuilder kernel(inner, kernelLoc, CpuTarget{avx512, fma});
+    emit(kernel, body->getArguments());
+    func::ReturnOp::create(inner, kernelLoc);
+  }
+  ++numCalls;
+  func::CallOp::create(b, loc, function, arguments);
+  for (Value copy : copies)
+    memref::DeallocOp::create(b, loc, copy);
+  op->erase();
+}
+
+/// The weight operands from the arguments of a kernel.
+WeightOperands takeWeight(ValueRange::iterator &it,
+                          const WeightFormat &format) {
+  WeightOperands operands;
+  operands.codes = *it++;
+  if (!format.isFloat())
+    operands.scales = *it++;
+  if (format.hasZeros)
+    operands.zeros = *it++;
+  return operands;
+}
+
+/// Product of all dimensions but the last `trailing`.
+Value leadingSize(OpBuilder &b, Location loc, Value memref, int64_t trailing) {
+  KernelBuilder k(b, loc, CpuTarget());
+  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
+  Index size = k.index(1);
+  for (int64_t i = 0; i < rank - trailing; ++i)
+    size = size * k.dim(memref, i);
+  return size;
+}
+
+LogicalResult ConvertNibbleToKernels::convert(MatMulOp op) {
+  if (failed(checkElementTypes(op, op.getInput(), op.getOuts())))
+    return failure();
+  FailureOr<WeightFormat> format = getFormat(op, op.getK(), Packing::Panel);
+  if (failed(format))
+    return failure();
+  MatMulSpec spec{*format, getEpilogue(op)};
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  SmallVector<Value> sizes = {
+      leadingSize(b, loc, op.getInput(), 1),
+      arith::ConstantIndexOp::create(b, loc, op.getN()),
+      arith::ConstantIndexOp::create(b, loc, op.getK())};
+  call(op, spec.getName(),
+       {op.getInput(), op.getWeight(), op.getScales(), op.getZeros(),
+        op.getBias(), op.getResidual(), op.getOuts()},
+       sizes, [&](KernelBuilder &kernel, ValueRange arguments) {
+         auto it = arguments.begin();
+         auto take = [&](bool present) { return present ? *it++ : Value(); };
+         MatMulArguments args;
+         args.input = take(true);
+         args.weight = takeWeight(it, spec.format);
+         args.bias = take(spec.epilogue.bias);
+         args.residual = take(spec.epilogue.residual);
+         args.out = take(true);
+         args.m = kernel.index(take(true));
+         args.n = kernel.index(take(true));
+         args.k = kernel.index(take(true));
+         emitMatMul(kernel, spec, args);
+       });
+  return success();
+}
+
+LogicalResult ConvertNibbleToKernels::convert(ConvOp op) {
+  if (failed(checkElementTypes(op, op.getInput(), op.getOuts())))
+    return failure();
+  ArrayRef<int64_t> shape = op.getWeightShape();
+  bool grouped = op.getGroup() != 1;
+  int64_t rank = shape.size() - 2;
+  if (rank < 1 || rank > 3)
+    return op.emitOpError(describe(op))
+           << "convolutions of 1 to 3 spatial dimensions have CPU kernels, "
+              "this one has "
+           << rank;
+  FailureOr<WeightFormat> format =
+      getFormat(op, llvm::product_of(shape.drop_front()),
+                grouped ? Packing::Rows : Packing::Panel);
+  if (failed(format))
+    return failure();
+
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  KernelBuilder k(b, loc, CpuTarget());
+  ConvSpec spec;
+  spec.format = *format;
+  spec.epilogue = getEpilogue(op);
+  // One- and two-dimensional convolutions have leading dimensions of one.
+  auto expand = [&](ArrayRef<int64_t> values, int64_t fill) {
+    SmallVector<int64_t, 3> result(3 - rank, fill);
+    llvm::append_range(result, values.take_front(rank));
+    return result;
+  };
+  spec.kernel = expand(shape.drop_front(2), 1);
+  spec.strides = expand(op.getStrides(), 1);
+  spec.dilations = expand(op.getDilations(), 1);
+  spec.padBegin = expand(op.getPads(), 0);
+  if (grouped)
+    spec.groupChannels = shape[1];
+
+  auto spatial = [&](Value memref) {
+    SmallVector<Value> sizes(3 - rank, k.index(1));
+    for (int64_t i = 0; i < rank; ++i)
+      sizes.push_back(k.dim(memref, 2 + i));
+    return sizes;
+  };
+  SmallVector<Value> inSize = spatial(op.getInput());
+  SmallVector<Value> outSize = spatial(op.getOuts());
+  // A convolution that looks at one position only sees one long row.
+  auto all = [](ArrayRef<int64_t> values, int64_t value) {
+    return llvm::all_of(values, [&](int64_t v) { return v == value; });
+  };
+  if (all(spec.kernel, 1) && all(spec.strides, 1) && all(op.getPads(), 0)) {
+    Value size =
+        k.index(outSize[0]) * k.index(outSize[1]) * k.index(outSize[2]);
+    inSize = outSize = {k.index(1), k.index(1), size};
+    spec.dilations.assign(3, 1);
+  }
+  SmallVector<Value> sizes = {
+      k.dim(op.getInput(), 0),
+      arith::ConstantIndexOp::create(b, loc, shape[1] * op.getGroup()),
+      arith::ConstantIndexOp::create(b, loc, shape[0])};
+  llvm::append_range(sizes, inSize);
+  llvm::append_range(sizes, outSize);
+  call(op, spec.getName(),
+       {op.getInput(), op.getWeight(), op.getScales(), op.getZeros(),
+        op.getBias(), op.getResidual(), op.getOuts()},
+       sizes, [&](KernelBuilder &kernel, ValueRange arguments) {
+         auto it = arguments.begin();
+         auto take = [&](bool present) { return present ? *it++ : Value(); };
+         auto takeSize = [&] { return kernel.index(*it++); };
+         ConvArguments args;
+         args.input = take(true);
+         args.weight = takeWeight(it, spec.format);
+         args.bias = take(spec.epilogue.bias);
+         args.residual = take(spec.epilogue.residual);
+         args.out = take(true);
+         args.batch = takeSize();
+         args.inChannels = takeSize();
+         args.outChannels = takeSize();
+         for (int64_t i = 0; i < 3; ++i)
+           args.inSize.push_back(takeSize());
+         for (int64_t i = 0; i < 3; ++i)
+           args.outSize.push_back(takeSize());
+         if (grouped)
+           emitGroupedConv(kernel, spec, args);
+         else
+           emitConv(kernel, spec, args);
+       });
+  return success();
+}
+
+LogicalResult ConvertNibbleToKernels::convert(GatherOp op) {
+  if (failed(checkElementTypes(op, op.getOuts(), op.getOuts())))
+    return failure();
+  FailureOr<WeightFormat> format = getFormat(op, op.getWidth(), Packing::Rows);
+  if (failed(format))
+    return failure();
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  auto indexType = cast<MemRefType>(op.getIndices().getType());
+  GatherSpec spec{*format, indexType.getElementType(), int64_t(op.getRows()),
+                  int64_t(op.getWidth())};
+  Value count = leadingSize(b, loc, op.getIndices(), 0);
+  KernelBuilder kernel(b, loc, CpuTarget());
+  emitIndexCheck(kernel, flatten(b, loc, op.getIndices()), kernel.index(count),
+                 spec.rows,
+                 describe(op) + "an index is out of range for a table of " +
+                     std::to_string(spec.rows) + " rows");
+  call(op, spec.getName(),
+       {op.getIndices(), op.getWeight(), op.getScales(), op.getZeros(),
+        op.getOuts()},
+       {count}, [&](KernelBuilder &kernel, ValueRange arguments) {
+         auto it = arguments.begin();
+         GatherArguments args;
+         args.indices = *it++;
+         args.table = takeWeight(it, spec.format);
+         args.out = *it++;
+         args.count = kernel.index(*it++);
+         emitGather(kernel, spec, args);
+       });
+  return success();
+}
+
+} // namespace
+} // namespace nibble::codegen

@@ -1,0 +1,120 @@
+//===- Pipelines.cpp - The way from tensors to LLVM -----------------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Codegen/CPU/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace nibble::codegen {
+
+void populateBufferizationPipeline(OpPassManager &pm) {
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  options.allowReturnAllocsFromLoops = true;
+  options.bufferAlignment = 64;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
+
+  pm.addPass(memref::createExpandReallocPass());
+  pm.addPass(bufferization::createOwnershipBasedBufferDeallocationPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(bufferization::createBufferDeallocationSimplificationPass());
+  pm.addPass(bufferization::createLowerDeallocationsPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(
+      bufferization::createOptimizeAllocationLivenessPass());
+}
+
+void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
+  ConvertNibbleToKernelsPassOptions options;
+  options.avx512 = target.avx512;
+  options.fma = target.fma;
+  pm.addPass(createConvertNibbleToKernelsPass(options));
+  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void populateVectorToLLVMPipeline(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  // These two simplify regions, which must not happen any more once branches
+  // are LLVM's and values are not.
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertSCFToOpenMPPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createNibbleTuneOpenMPPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createNibbleLowerAssertPass());
+  pm.addPass(createConvertOpenMPToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  FinalizeMemRefToLLVMConversionPassOptions memory;
+  memory.useAlignedAlloc = true;
+  memory.useGenericFunctions = true;
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createNibbleAnnotateKernelsPass());
+}
+
+namespace {
+
+struct KernelPipelineOptions
+    : public PassPipelineOptions<KernelPipelineOptions> {
+  Option<bool> avx512{*this, "avx512", llvm::cl::init(true),
+                      llvm::cl::desc("The CPU has AVX-512 F, BW, DQ and VL")};
+  Option<bool> fma{*this, "fma", llvm::cl::init(true),
+                   llvm::cl::desc("The CPU has fused multiply-add")};
+};
+
+} // namespace
+
+void registerCodegenCPU() {
+  registerCodegenCPUPasses();
+  PassPipelineRegistration<>("nibble-bufferize",
+                             "Tensors to buffers that are freed early",
+                             populateBufferizationPipeline);
+  PassPipelineRegistration<KernelPipelineOptions>(
+      "nibble-lower-to-vector", "Buffers to vector code",
+      [](OpPassManager &pm, const KernelPipelineOptions &options) {
+        populateKernelPipeline(pm, {options.avx512, options.fma});
+      });
+  PassPipelineRegistration<>("nibble-lower-to-llvm",
+                             "Vector code to the LLVM dialect",
+                             populateVectorToLLVMPipeline);
+}
+
+} // namespace nibble::codegen

@@ -1,4 +1,5 @@
-//===- AtomicFile.cpp - Output files that are whole or not there -*- C++ -*-===//
+//===- AtomicFile.cpp - Output files that are whole or not there -*- C++
+//-*-===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.
@@ -47,8 +48,8 @@ llvm::Expected<AtomicFile> AtomicFile::create(llvm::StringRef path,
   mode_t mask = ::umask(0);
   ::umask(mask);
   unsigned mode = (executable ? 0777 : 0666) & ~mask;
-  llvm::Expected<fs::TempFile> file = fs::TempFile::create(
-      model, mode | fs::owner_read | fs::owner_write);
+  llvm::Expected<fs::TempFile> file =
+      fs::TempFile::create(model, mode | fs::owner_read | fs::owner_write);
   if (!file)
     return makeError(path, llvm::errorToErrorCode(file.takeError()));
   return AtomicFile(std::move(*file), path);

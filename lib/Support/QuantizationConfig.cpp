@@ -183,6 +183,19 @@ static void writeValues(llvm::raw_ostream &os,
   os << ']';
 }
 
+/// Text from anywhere as comment lines: a line break must not end the comment.
+static void writeComment(llvm::raw_ostream &os, StringRef text,
+                         StringRef indent) {
+  for (; !text.empty();) {
+    auto [line, rest] = text.split('\n');
+    os << indent << "# ";
+    for (char c : line)
+      os << (static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c);
+    os << '\n';
+    text = rest;
+  }
+}
+
 /// The options as lines of a mapping, each after `indent`.
 static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
                          StringRef indent) {
@@ -208,6 +221,7 @@ static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
 }
 
 void QuantizationConfig::write(llvm::raw_ostream &os) const {
+  writeComment(os, comment, "");
   os << "version: 1\n";
   if (defaultsLine) {
     os << "default:\n";
@@ -215,6 +229,7 @@ void QuantizationConfig::write(llvm::raw_ostream &os) const {
   }
   os << (rules.empty() ? "rules: []\n" : "rules:\n");
   for (const ConfigRule &rule : rules) {
+    writeComment(os, rule.comment, "  ");
     StringRef indent = "  - ";
     auto writeKey = [&](StringRef key, const std::vector<std::string> &values) {
       if (values.empty())

@@ -60,6 +60,8 @@ struct ConfigRule {
   std::vector<std::string> operators; ///< ONNX operator types
   LayerOptions options;
   unsigned line = 0;
+  /// Written above the rule.
+  std::string comment;
 };
 
 /// A configuration file:
@@ -105,6 +107,8 @@ public:
   llvm::Error addRule(ConfigRule rule);
   llvm::ArrayRef<ConfigRule> getRules() const { return rules; }
 
+  /// Lines to write at the top of the file.
+  void setComment(llvm::StringRef text) { comment = text.str(); }
   /// Writes a file that `parse` reads as the same configuration.
   void write(llvm::raw_ostream &os) const;
 
@@ -112,7 +116,7 @@ private:
   class Matcher;
   class Reader;
 
-  std::string fileName;
+  std::string fileName, comment;
   LayerOptions defaults;
   unsigned defaultsLine = 0;
   std::vector<ConfigRule> rules;

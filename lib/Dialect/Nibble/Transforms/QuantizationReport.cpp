@@ -31,6 +31,7 @@ LayerReport describe(QuantizableOpInterface op) {
     report.symmetric = !scheme.hasZeros();
   } else {
     auto type = cast<ShapedType>(op.getWeightOperand().get().getType());
+    report.shape = type.getShape().vec();
     report.numWeights = type.getNumElements();
     report.floatBytes = getBytes(op.getWeightOperand().get());
     report.bytes = report.floatBytes;
@@ -66,11 +67,16 @@ void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
     add("sqnr_db", b.getF64FloatAttr(*report.sqnr));
   if (report.cosine)
     add("cosine", b.getF64FloatAttr(*report.cosine));
+  if (report.maxAbsError)
+    add("max_abs_error", b.getF64FloatAttr(*report.maxAbsError));
+  if (!report.shape.empty())
+    add("shape", b.getDenseI64ArrayAttr(report.shape));
   op->setAttr(reportAttrName, b.getDictionaryAttr(entries));
 }
 
 std::vector<LayerReport> collectLayerReports(ModuleOp module) {
   std::vector<LayerReport> reports;
+  DenseMap<Value, std::string> firstUsers;
   module.walk([&](QuantizableOpInterface op) {
     auto dictionary = op->getAttrOfType<DictionaryAttr>(reportAttrName);
     LayerReport report = describe(op);
@@ -100,7 +106,14 @@ std::vector<LayerReport> collectLayerReports(ModuleOp module) {
       getInteger("bytes", report.bytes);
       getDouble("sqnr_db", report.sqnr);
       getDouble("cosine", report.cosine);
+      getDouble("max_abs_error", report.maxAbsError);
+      if (auto attr = dictionary.getAs<DenseI64ArrayAttr>("shape"))
+        report.shape = attr.asArrayRef().vec();
     }
+    auto [user, first] =
+        firstUsers.try_emplace(op.getWeightOperand().get(), report.name);
+    if (!first)
+      report.sharedWith = user->second;
     reports.push_back(std::move(report));
   });
   return reports;

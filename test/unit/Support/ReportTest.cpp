@@ -1,0 +1,194 @@
+//===- ReportTest.cpp - What was done to each layer, on paper -------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Support/Report.h"
+#include "nibble/Support/QuantizationConfig.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "gtest/gtest.h"
+
+using namespace nibble;
+namespace json = llvm::json;
+
+namespace {
+
+Report makeReport() {
+  Report report;
+  report.model = "a<b>.onnx";
+  LayerReport conv;
+  conv.name = "conv*[1]";
+  conv.operatorType = "Conv";
+  conv.scheme = "W4A16";
+  conv.method = "rtn";
+  conv.shape = {16, 3, 3, 3};
+  conv.groupSize = -1;
+  conv.symmetric = false;
+  conv.scaleType = "bf16";
+  conv.scaleRule = "mse";
+  conv.numWeights = 432;
+  conv.floatBytes = 1728;
+  conv.bytes = 272;
+  conv.sqnr = 20.25;
+  conv.cosine = 0.995;
+  conv.maxAbsError = 0.03;
+  report.layers.push_back(conv);
+
+  LayerReport head;
+  head.name = "head \"x\" <script>\n# y: 1";
+  head.operatorType = "MatMul";
+  head.reason = "a rule keeps it float (q.yaml:7)";
+  head.numWeights = 1000;
+  head.floatBytes = head.bytes = 4000;
+  report.layers.push_back(head);
+
+  LayerReport shared = head;
+  shared.name = "embedding";
+  shared.operatorType = "Gather";
+  shared.sharedWith = head.name;
+  report.layers.push_back(shared);
+  return report;
+}
+
+std::string write(const Report &report,
+                  void (Report::*writer)(llvm::raw_ostream &) const) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  (report.*writer)(os);
+  return text;
+}
+
+TEST(ReportTest, SharedWeightsCountOnce) {
+  Report report = makeReport();
+  ReportTotals totals = report.getTotals();
+  EXPECT_EQ(totals.layers, 3);
+  EXPECT_EQ(totals.quantizedLayers, 1);
+  EXPECT_EQ(totals.numWeights, 1432);
+  EXPECT_EQ(totals.floatBytes, 5728);
+  EXPECT_EQ(totals.bytes, 4272);
+  EXPECT_DOUBLE_EQ(totals.getBitsPerWeight(), 8.0 * 4272 / 1432);
+  ASSERT_TRUE(totals.worst);
+  EXPECT_EQ(totals.worst->name, "conv*[1]");
+}
+
+TEST(ReportTest, JSONHasTheFigures) {
+  llvm::Expected<json::Value> value =
+      json::parse(write(makeReport(), &Report::writeJSON));
+  ASSERT_TRUE(bool(value)) << llvm::toString(value.takeError());
+  json::Object &root = *value->getAsObject();
+  EXPECT_EQ(root.getString("model"), "a<b>.onnx");
+  EXPECT_EQ(root.getObject("totals")->getInteger("bytes"), 4272);
+  json::Array &layers = *root.getArray("layers");
+  ASSERT_EQ(layers.size(), 3u);
+  json::Object &conv = *layers[0].getAsObject();
+  EXPECT_EQ(conv.getString("scheme"), "W4A16");
+  EXPECT_EQ(conv.getInteger("group_size"), -1);
+  EXPECT_EQ(conv.getBoolean("symmetric"), false);
+  EXPECT_EQ(conv.getNumber("sqnr_db"), 20.25);
+  EXPECT_EQ(conv.getNumber("bits_per_weight"), 8.0 * 272 / 432);
+  EXPECT_EQ(conv.getArray("shape")->size(), 4u);
+  json::Object &head = *layers[1].getAsObject();
+  EXPECT_EQ(head.getString("reason"), "a rule keeps it float (q.yaml:7)");
+  EXPECT_FALSE(head.get("sqnr_db"));
+}
+
+TEST(ReportTest, NamesNeedNotBeUTF8) {
+  Report report = makeReport();
+  report.layers[0].name = "conv\xff\x01\xc3";
+  EXPECT_TRUE(json::isUTF8(write(report, &Report::writeJSON)));
+  EXPECT_TRUE(json::isUTF8(write(report, &Report::writeHTML)));
+  llvm::Expected<json::Value> value =
+      json::parse(write(report, &Report::writeJSON));
+  EXPECT_TRUE(bool(value)) << llvm::toString(value.takeError());
+}
+
+TEST(ReportTest, YAMLMakesTheSameChoicesAgain) {
+  Report report = makeReport();
+  // A plugin's scheme has no name in a configuration.
+  LayerReport strange = report.layers[0];
+  strange.name = "strange";
+  strange.scheme = "W5A16";
+  report.layers.push_back(strange);
+  std::string text = write(report, &Report::writeYAML);
+  EXPECT_NE(text.find("# strange (W5A16)"), std::string::npos) << text;
+  llvm::Expected<QuantizationConfig> config =
+      QuantizationConfig::parse(text, "r.yaml");
+  ASSERT_TRUE(bool(config)) << llvm::toString(config.takeError()) << text;
+  LayerChoice commandLine;
+  commandLine.scheme = "W2A16";
+  LayerChoice conv = config->resolve(commandLine, {"conv*[1]"}, "Conv");
+  EXPECT_EQ(conv.scheme, "W4A16");
+  EXPECT_EQ(conv.groupSize, -1);
+  EXPECT_FALSE(conv.symmetric);
+  EXPECT_EQ(conv.scaleType, quantizer::ScaleType::BF16);
+  EXPECT_EQ(conv.scaleRule, quantizer::ScaleRule::MSE);
+  for (int i : {1, 2})
+    EXPECT_FALSE(config->resolve(commandLine, {report.layers[i].name}, "")
+                     .isQuantized());
+  EXPECT_EQ(config->resolve(commandLine, {"conv1"}, "Conv").scheme, "W2A16");
+  EXPECT_TRUE(config->getUnmatchedRules().empty());
+}
+
+TEST(ReportTest, HTMLIsOnePage) {
+  std::string text = write(makeReport(), &Report::writeHTML);
+  // Names can't break out of the text that they are in.
+  EXPECT_EQ(text.find("x\" <script>"), std::string::npos);
+  EXPECT_NE(text.find("&lt;script&gt;"), std::string::npos);
+  EXPECT_NE(text.find("a&lt;b&gt;.onnx"), std::string::npos);
+  for (llvm::StringRef reference : {"http", "src=", "href=", "@import", "url("})
+    EXPECT_EQ(text.find(reference.str()), std::string::npos) << reference.str();
+  EXPECT_NE(text.find("prefers-color-scheme: dark"), std::string::npos);
+  EXPECT_NE(text.find("20.25"), std::string::npos);
+  EXPECT_EQ(llvm::StringRef(text).count("<g class='row'>"), 3u);
+  EXPECT_EQ(llvm::StringRef(text).count("<circle"), 1u);
+}
+
+TEST(ReportTest, EmptyReports) {
+  Report report;
+  report.model = "m.onnx";
+  EXPECT_NE(write(report, &Report::writeHTML).find("No layer"),
+            std::string::npos);
+  llvm::Expected<json::Value> value =
+      json::parse(write(report, &Report::writeJSON));
+  EXPECT_TRUE(bool(value)) << llvm::toString(value.takeError());
+  llvm::Expected<QuantizationConfig> config =
+      QuantizationConfig::parse(write(report, &Report::writeYAML), "r.yaml");
+  EXPECT_TRUE(bool(config)) << llvm::toString(config.takeError());
+}
+
+TEST(ReportTest, TheEndingChoosesTheForm) {
+  llvm::SmallString<128> folder;
+  ASSERT_FALSE(llvm::sys::fs::createUniqueDirectory("nibble-report", folder));
+  for (auto [name, start] :
+       {std::pair("r.json", "{"), std::pair("r.yaml", "# Layers of"),
+        std::pair("r.html", "<!DOCTYPE html>")}) {
+    llvm::SmallString<128> path = folder;
+    llvm::sys::path::append(path, name);
+    llvm::Error error = writeReport(makeReport(), path);
+    ASSERT_FALSE(bool(error)) << llvm::toString(std::move(error));
+    auto buffer = llvm::MemoryBuffer::getFile(path);
+    ASSERT_TRUE(bool(buffer));
+    EXPECT_TRUE((*buffer)->getBuffer().starts_with(start));
+  }
+  EXPECT_EQ(llvm::toString(writeReport(makeReport(), "r.txt")),
+            "report 'r.txt' has no known form: name it X.json, X.yaml or "
+            "X.html");
+  llvm::sys::fs::remove_directories(folder);
+}
+
+TEST(ReportTest, ByteCounts) {
+  EXPECT_EQ(formatBytes(0), "0 B");
+  EXPECT_EQ(formatBytes(999), "999 B");
+  EXPECT_EQ(formatBytes(1500), "1.50 kB");
+  EXPECT_EQ(formatBytes(999999), "1.00 MB");
+  EXPECT_EQ(formatBytes(123456789), "123.46 MB");
+}
+
+} // namespace

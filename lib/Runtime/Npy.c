@@ -55,8 +55,8 @@ nibble_status nibbleReadFile(const char *path, unsigned char **data,
   return NIBBLE_OK;
 }
 
-nibble_status nibbleAllocateArray(const char *name, NibbleArray *array,
-                                  size_t elementSize, NibbleError *error) {
+nibble_status nibbleSizeArray(const char *name, NibbleArray *array,
+                              size_t elementSize, NibbleError *error) {
   array->bytes = elementSize;
   for (int32_t i = 0; i != array->rank; ++i)
     if (array->dims[i] < 0 ||
@@ -65,6 +65,11 @@ nibble_status nibbleAllocateArray(const char *name, NibbleArray *array,
         array->bytes > (uint64_t)INT64_MAX)
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "'%s': the shape is impossible", name);
+  return NIBBLE_OK;
+}
+
+nibble_status nibbleAllocateArray(const char *name, NibbleArray *array,
+                                  NibbleError *error) {
   array->data = malloc(array->bytes ? array->bytes : 1);
   if (!array->data)
     return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY,
@@ -203,23 +208,24 @@ nibble_status nibbleParseNpy(const char *name, const unsigned char *data,
     return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY, "out of memory");
   memcpy(header, data + begin, length);
   header[length] = '\0';
-  size_t elementSize;
-  bool fortran;
+  size_t elementSize = 0;
+  bool fortran = false;
   nibble_status status =
       parseHeader(name, header, array, &elementSize, &fortran, error);
   free(header);
   if (status == NIBBLE_OK)
-    status = nibbleAllocateArray(name, array, elementSize, error);
+    status = nibbleSizeArray(name, array, elementSize, error);
+  // Compared before memory is asked for: a broken shape may be any number.
+  const unsigned char *elements = data + begin + length;
+  if (status == NIBBLE_OK && array->bytes != size - begin - length)
+    status =
+        nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                       "'%s' has %zu bytes of elements, expected %llu", name,
+                       size - begin - length, (unsigned long long)array->bytes);
+  if (status == NIBBLE_OK)
+    status = nibbleAllocateArray(name, array, error);
   if (status != NIBBLE_OK)
     return status;
-  const unsigned char *elements = data + begin + length;
-  if (array->bytes != size - begin - length) {
-    nibbleFreeArray(array);
-    return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
-                          "'%s' has %zu bytes of elements, expected %llu", name,
-                          size - begin - length,
-                          (unsigned long long)array->bytes);
-  }
   if (fortran && array->rank > 1)
     fromFortran(array, elements, elementSize);
   else

@@ -48,8 +48,7 @@ static PoolBlock *newBlock(uint64_t alignment, uint64_t bytes) {
   // The header lies before the memory, so that one alignment holds for it.
   uint64_t total = bytes + alignment;
   void *allocation;
-  if (total < bytes || total > (uint64_t)PTRDIFF_MAX ||
-      posix_memalign(&allocation, alignment, total) != 0)
+  if (posix_memalign(&allocation, alignment, total) != 0)
     return NULL;
   PoolBlock *block =
       (PoolBlock *)((char *)allocation + alignment - sizeof(PoolBlock));
@@ -74,7 +73,8 @@ static PoolBlock *takeFree(Pool *pool, unsigned sizeClass, uint64_t alignment) {
 void *nibblePoolAllocate(Pool *pool, uint64_t alignment, uint64_t bytes) {
   if (alignment < BlockAlignment)
     alignment = BlockAlignment;
-  if (bytes > (uint64_t)PTRDIFF_MAX / 2)
+  // More than a process of x86-64 can address.
+  if (bytes >= UINT64_C(1) << 47)
     return NULL;
   PoolBlock *block;
   if (!pool) {

@@ -167,8 +167,10 @@ nibble_status nibbleMakeRandom(TensorSet *set, NibbleError *error) {
     array->rank = info->rank;
     for (int32_t d = 0; d != info->rank; ++d)
       array->dims[d] = info->dims[d] < 0 ? 1 : info->dims[d];
-    nibble_status status = nibbleAllocateArray(
+    nibble_status status = nibbleSizeArray(
         info->name, array, nibble_dtype_size(info->dtype), error);
+    if (status == NIBBLE_OK)
+      status = nibbleAllocateArray(info->name, array, error);
     if (status != NIBBLE_OK)
       return status;
     nibbleFillRandom(array->data, info->dtype, array->bytes, &state);

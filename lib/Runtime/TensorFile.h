@@ -65,8 +65,11 @@ bool nibbleInflate(const unsigned char *from, size_t fromSize,
 /// CRC-32 as in zip files.
 uint32_t nibbleCrc32(const unsigned char *data, size_t size);
 
-/// Allocate `array->data` for the dtype, rank and dims that are set.
+/// Set `array->bytes` from the dims; an error if they are impossible.
+nibble_status nibbleSizeArray(const char *name, NibbleArray *array,
+                              size_t elementSize, NibbleError *error);
+/// Allocate `array->bytes` of data.
 nibble_status nibbleAllocateArray(const char *name, NibbleArray *array,
-                                  size_t elementSize, NibbleError *error);
+                                  NibbleError *error);
 
 #endif // NIBBLE_LIB_RUNTIME_TENSORFILE_H

@@ -226,7 +226,15 @@ nibble_status nibbleParseTensorProto(const char *name,
                           "takes",
                           name, array->dtype);
   nibble_status status =
-      nibbleAllocateArray(name, array, tensor.elementSize, error);
+      nibbleSizeArray(name, array, tensor.elementSize, error);
+  // An element takes at least one byte of the file.
+  if (status == NIBBLE_OK && array->bytes / tensor.elementSize > size)
+    status = nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                            "'%s' has %zu bytes, too few for its shape, which "
+                            "needs %llu",
+                            name, size, (unsigned long long)array->bytes);
+  if (status == NIBBLE_OK)
+    status = nibbleAllocateArray(name, array, error);
   if (status != NIBBLE_OK)
     return status;
   if (!readData(in, &tensor)) {

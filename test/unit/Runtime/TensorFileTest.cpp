@@ -30,8 +30,8 @@ std::string raw(std::initializer_list<T> values) {
 
 std::string little(uint64_t value, unsigned bytes) {
   std::string result;
-  for (unsigned i = 0; i != bytes; ++i)
-    result.push_back(char(value >> (8 * i)));
+  for (unsigned i = 0; i != bytes; ++i, value >>= 8)
+    result.push_back(char(value));
   return result;
 }
 
@@ -289,7 +289,7 @@ TEST_F(TensorFileTest, WrittenFilesReadBack) {
   std::string path = testing::TempDir() + "nibble-written.npy";
   for (int rank : {0, 1, 2, 5}) {
     int64_t dims[5] = {2, 3, 1, 2, 2};
-    size_t count = rank ? 1 : 1;
+    size_t count = 1;
     for (int i = 0; i != rank; ++i)
       count *= size_t(dims[i]);
     std::vector<float> data(count);

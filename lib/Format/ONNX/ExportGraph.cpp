@@ -8,7 +8,7 @@
 
 #include "Exporter.h"
 #include "Importer.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 
 using namespace mlir;
 using namespace nibble::onnx_schema;
@@ -133,13 +133,12 @@ LogicalResult Exporter::exportType(Location loc, Type type,
                                    DictionaryAttr attributes,
                                    TypeProto &proto) {
   auto tensor = dyn_cast<TensorType>(type);
-  std::optional<int32_t> dataType =
-      tensor ? getDataType(tensor.getElementType()) : std::nullopt;
+  int64_t dataType = tensor ? onnx::getONNXType(tensor.getElementType()) : 0;
   if (!dataType)
     return emitError(loc) << "ONNX has no type for " << type
                           << "; run onnx-infer-shapes before";
   TypeProto::Tensor &result = *proto.mutable_tensor_type();
-  result.set_elem_type(*dataType);
+  result.set_elem_type(dataType);
   if (!tensor.hasRank())
     return success();
   auto dimNames =
@@ -193,12 +192,15 @@ LogicalResult Exporter::exportConstant(Operation *op, GraphProto &graph) {
 LogicalResult Exporter::exportRegions(Operation *op, NodeProto &node) {
   if (op->getNumRegions() == 0)
     return success();
-  std::optional<OpSignature> signature = getSignature(op->getName());
-  if (!signature || signature->regions.size() != op->getNumRegions())
+  std::optional<onnx::OpSignature> signature = getSignature(op->getName());
+  SmallVector<StringRef> regions;
+  if (signature)
+    regions = getRegionNames(*signature);
+  if (regions.size() != op->getNumRegions())
     return emitError(op->getLoc())
            << "'" << op->getName() << "' has " << op->getNumRegions()
            << " regions, which ONNX has no names for";
-  for (auto [name, region] : llvm::zip(signature->regions, op->getRegions())) {
+  for (auto [name, region] : llvm::zip(regions, op->getRegions())) {
     AttributeProto &attribute = *node.add_attribute();
     attribute.set_name(name.str());
     attribute.set_type(AttributeProto::GRAPH);
@@ -208,7 +210,7 @@ LogicalResult Exporter::exportRegions(Operation *op, NodeProto &node) {
       ValueInfoProto &input = *graph.add_input();
       input.set_name(getName(argument));
       auto tensor = dyn_cast<TensorType>(argument.getType());
-      if (tensor && getDataType(tensor.getElementType()) &&
+      if (tensor && onnx::getONNXType(tensor.getElementType()) &&
           failed(
               exportType(argument.getLoc(), tensor, {}, *input.mutable_type())))
         return failure();
@@ -272,7 +274,7 @@ LogicalResult Exporter::exportOp(Operation *op, GraphProto &graph) {
   }
   for (Value result : op->getResults()) {
     auto tensor = dyn_cast<RankedTensorType>(result.getType());
-    if (!tensor || !getDataType(tensor.getElementType()))
+    if (!tensor || !onnx::getONNXType(tensor.getElementType()))
       continue;
     ValueInfoProto &info = *graph.add_value_info();
     info.set_name(getName(result));

@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Exporter.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -74,13 +74,13 @@ void forEachPiece(const ConstantData &data,
 
 LogicalResult Exporter::describeTensor(Location loc, ShapedType type,
                                        TensorProto &tensor) {
-  std::optional<int32_t> dataType = getDataType(type.getElementType());
+  int64_t dataType = onnx::getONNXType(type.getElementType());
   if (!dataType)
     return emitError(loc) << "ONNX has no element type for " << type;
-  tensor.set_data_type(*dataType);
+  tensor.set_data_type(dataType);
   for (int64_t size : type.getShape())
     tensor.add_dims(size);
-  irVersion = std::max(irVersion, getIRVersion(*dataType));
+  irVersion = std::max(irVersion, getIRVersion(dataType));
   return success();
 }
 

@@ -10,7 +10,7 @@
 #include "Importer.h"
 #include "TensorImport.h"
 #include "mlir/IR/Diagnostics.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
@@ -30,8 +30,17 @@ std::string getOperationName(const NodeProto &node) {
   return ("onnx." + domain + "." + node.op_type()).str();
 }
 
-std::optional<OpSignature> getSignature(OperationName name) {
-  return std::nullopt;
+std::optional<onnx::OpSignature> getSignature(OperationName name) {
+  const auto *interface = name.getInterface<onnx::ONNXOpInterface>();
+  if (!interface)
+    return std::nullopt;
+  return interface->getSignature();
+}
+
+SmallVector<StringRef> getRegionNames(const onnx::OpSignature &signature) {
+  SmallVector<StringRef> names;
+  signature.regions.split(names, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  return names;
 }
 
 /// The layer name is what configurations and reports refer to.
@@ -44,20 +53,21 @@ std::string Importer::getLayerName(const NodeProto &node, size_t index) const {
   return node.op_type() + "_" + std::to_string(index);
 }
 
-static std::string formatRange(std::pair<unsigned, unsigned> range) {
-  if (range.second == UINT_MAX)
-    return "at least " + std::to_string(range.first);
-  if (range.first == range.second)
-    return std::to_string(range.first);
-  return std::to_string(range.first) + " to " + std::to_string(range.second);
+static std::string formatArity(const onnx::Arity &arity) {
+  if (arity.variadic)
+    return "at least " + std::to_string(arity.required);
+  if (arity.required == arity.declared)
+    return std::to_string(arity.required);
+  return std::to_string(arity.required) + " to " +
+         std::to_string(arity.declared);
 }
 
 Error Importer::importOperands(const NodeProto &node, size_t index,
-                               const OpSignature *signature,
+                               const onnx::OpSignature *signature,
                                OperationState &state) {
   size_t count = node.input_size();
   while (count > 0 && node.input(count - 1).empty() &&
-         !(signature && count <= signature->operands.first))
+         !(signature && count <= signature->operands.required))
     --count;
   for (size_t i = 0; i != count; ++i) {
     const std::string &name = node.input(i);
@@ -68,17 +78,18 @@ Error Importer::importOperands(const NodeProto &node, size_t index,
   }
   if (!signature)
     return Error::success();
-  auto [least, most] = signature->operands;
-  if (count < least || count > most)
+  const onnx::Arity &arity = signature->operands;
+  if (!arity.accepts(count))
     return createStringError(describeNode(node, index) + " has " +
                              Twine(count) + " inputs, expected " +
-                             formatRange(signature->operands));
-  for (; most != UINT_MAX && count < most; ++count)
+                             formatArity(arity));
+  for (; count < arity.fixed(); ++count)
     state.operands.push_back(getNoValue());
   return Error::success();
 }
 
-Error Importer::addResults(const NodeProto &node, const OpSignature *signature,
+Error Importer::addResults(const NodeProto &node,
+                           const onnx::OpSignature *signature,
                            OperationState &state) {
   size_t count = node.output_size();
   for (const std::string &name : node.output()) {
@@ -86,21 +97,22 @@ Error Importer::addResults(const NodeProto &node, const OpSignature *signature,
     if (!name.empty()) {
       type = scopes.back().types.lookup(name);
       if (!type)
-        type = getUnknownType(context);
+        type = onnx::getUnknownTensorType(context);
     }
     state.types.push_back(type);
   }
   if (!signature)
     return Error::success();
-  auto [least, most] = signature->results;
-  while (count > most && node.output(count - 1).empty()) {
+  const onnx::Arity &arity = signature->results;
+  while (!arity.variadic && count > arity.declared &&
+         node.output(count - 1).empty()) {
     --count;
     state.types.pop_back();
   }
-  if (count < least || count > most)
+  if (!arity.accepts(count))
     return createStringError("has " + Twine(count) + " outputs, expected " +
-                             formatRange(signature->results));
-  for (; most != UINT_MAX && count < most; ++count)
+                             formatArity(arity));
+  for (; count < arity.fixed(); ++count)
     state.types.push_back(NoneType::get(context));
   return Error::success();
 }
@@ -178,8 +190,11 @@ Expected<Attribute> Importer::importAttribute(const AttributeProto &proto) {
 }
 
 Error Importer::importAttributes(const NodeProto &node,
-                                 const OpSignature *signature,
+                                 const onnx::OpSignature *signature,
                                  OperationState &state) {
+  SmallVector<StringRef> regions;
+  if (signature)
+    regions = getRegionNames(*signature);
   for (const AttributeProto &proto : node.attribute()) {
     if (proto.name().empty())
       return createStringError("an attribute has no name");
@@ -187,7 +202,7 @@ Error Importer::importAttributes(const NodeProto &node,
       return createStringError("attribute '" + proto.name() +
                                "' is given twice");
     if (getKind(proto) == AttributeProto::GRAPH) {
-      if (signature && !llvm::is_contained(signature->regions, proto.name()))
+      if (signature && !llvm::is_contained(regions, proto.name()))
         return createStringError("graph attribute '" + proto.name() +
                                  "' is not one of this operator");
       if (!signature)
@@ -202,7 +217,7 @@ Error Importer::importAttributes(const NodeProto &node,
   }
   if (!signature)
     return Error::success();
-  for (StringRef region : signature->regions) {
+  for (StringRef region : regions) {
     auto given =
         llvm::count_if(node.attribute(), [&](const AttributeProto &proto) {
           return proto.name() == region;
@@ -255,8 +270,8 @@ Error Importer::importNode(const NodeProto &node, size_t index) {
     return createStringError(describeNode(node, index) + " has no op_type");
   auto layer = builder.getStringAttr(getLayerName(node, index));
   OperationState state(NameLoc::get(layer), getOperationName(node));
-  std::optional<OpSignature> known = getSignature(state.name);
-  const OpSignature *signature = known ? &*known : nullptr;
+  std::optional<onnx::OpSignature> known = getSignature(state.name);
+  const onnx::OpSignature *signature = known ? &*known : nullptr;
   if (Error error = importOperands(node, index, signature, state))
     return error;
   if (Error error = addResults(node, signature, state))
@@ -282,14 +297,16 @@ Error Importer::importNode(const NodeProto &node, size_t index) {
   }
 
   Operation *op = builder.create(state);
+  SmallVector<StringRef> regions;
+  if (signature)
+    regions = getRegionNames(*signature);
   size_t next = 0;
   for (const AttributeProto &proto : node.attribute()) {
     if (getKind(proto) != AttributeProto::GRAPH)
       continue;
     size_t number = next++;
     if (signature)
-      number = llvm::find(signature->regions, proto.name()) -
-               signature->regions.begin();
+      number = llvm::find(regions, proto.name()) - regions.begin();
     if (Error error = importRegion(proto.g(), op->getRegion(number)))
       return fail(std::move(error));
   }

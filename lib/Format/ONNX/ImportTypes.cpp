@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Importer.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 
 using namespace mlir;
 using llvm::createStringError;
@@ -20,9 +20,9 @@ namespace nibble::format {
 
 Expected<Type> Importer::importTensorType(int32_t dataType, bool hasShape,
                                           const TensorShapeProto &shape) {
-  Type elementType = getElementType(context, dataType);
+  Type elementType = onnx::getElementType(context, dataType);
   if (dataType == 0)
-    elementType = cast<TensorType>(getUnknownType(context)).getElementType();
+    elementType = onnx::UnknownType::get(context);
   if (!elementType)
     return createStringError("data type " + Twine(dataType) +
                              " is not one of ONNX 1.23");
@@ -66,7 +66,7 @@ Expected<Type> Importer::importType(const TypeProto &type) {
   case TypeProto::VALUE_NOT_SET:
     break;
   }
-  return getUnknownType(context);
+  return onnx::getUnknownTensorType(context);
 }
 
 /// What the function's argument or result says about a graph input or output.

@@ -11,7 +11,7 @@
 #include "TensorImport.h"
 #include "mlir/IR/Verifier.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -366,7 +366,7 @@ void Importer::setModuleAttributes(ModuleOp module) {
 Expected<OwningOpRef<ModuleOp>> Importer::run() {
   context->getOrLoadDialect<func::FuncDialect>();
   context->getOrLoadDialect<NibbleDialect>();
-  context->getOrLoadDialect("onnx");
+  context->getOrLoadDialect<onnx::ONNXDialect>();
   if (Error error = checkVersions())
     return std::move(error);
   if (Error error =

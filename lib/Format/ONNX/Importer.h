@@ -11,20 +11,13 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "nibble/Dialect/ONNX/IR/ONNXInterfaces.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Format/ONNX/ModelFile.h"
 #include "onnx.pb.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace nibble::format {
-
-/// How many operands and results an operation takes, from its definition.
-struct OpSignature {
-  std::pair<unsigned, unsigned> operands;
-  std::pair<unsigned, unsigned> results;
-  /// Graph attributes, in the order of the regions.
-  llvm::SmallVector<llvm::StringRef> regions;
-};
 
 /// Converts one model. Messages do not begin with the path: the caller adds it.
 class Importer {
@@ -73,12 +66,13 @@ private:
   // Nodes (ImportNodes.cpp).
   llvm::Error importNode(const NodeProto &node, size_t index);
   llvm::Error importOperands(const NodeProto &node, size_t index,
-                             const OpSignature *signature,
+                             const onnx::OpSignature *signature,
                              mlir::OperationState &state);
-  llvm::Error addResults(const NodeProto &node, const OpSignature *signature,
+  llvm::Error addResults(const NodeProto &node,
+                         const onnx::OpSignature *signature,
                          mlir::OperationState &state);
   llvm::Error importAttributes(const NodeProto &node,
-                               const OpSignature *signature,
+                               const onnx::OpSignature *signature,
                                mlir::OperationState &state);
   llvm::Error importRegion(const GraphProto &graph, mlir::Region &region);
   llvm::Expected<mlir::Attribute> importAttribute(const AttributeProto &proto);
@@ -107,7 +101,11 @@ private:
 std::string getOperationName(const onnx_schema::NodeProto &node);
 
 /// The signature of a registered operation; none if it is not known.
-std::optional<OpSignature> getSignature(mlir::OperationName name);
+std::optional<onnx::OpSignature> getSignature(mlir::OperationName name);
+
+/// Names of an operation's graph attributes, in the order of its regions.
+llvm::SmallVector<llvm::StringRef>
+getRegionNames(const onnx::OpSignature &signature);
 
 /// Replaces the nodes that call the model's own functions by the functions'
 /// bodies, except where `isRegistered` says that the operation is known.

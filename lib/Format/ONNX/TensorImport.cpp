@@ -9,7 +9,7 @@
 #include "TensorImport.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "nibble/Format/ONNX/Types.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "onnx.pb.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/xxhash.h"
@@ -196,7 +196,7 @@ Expected<ElementsAttr> makeOwned(ShapedType type, unsigned bits,
 /// The type of a tensor with its shape checked.
 Expected<RankedTensorType> getTensorType(const TensorProto &tensor,
                                          MLIRContext *context) {
-  Type elementType = getElementType(context, tensor.data_type());
+  Type elementType = onnx::getElementType(context, tensor.data_type());
   if (!elementType)
     return createStringError("tensor '" + tensor.name() + "': data type " +
                              Twine(tensor.data_type()) +

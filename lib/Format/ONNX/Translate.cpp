@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "llvm/Support/CommandLine.h"
@@ -22,7 +23,7 @@ namespace cl = llvm::cl;
 namespace nibble::format {
 
 static void registerDialects(DialectRegistry &registry) {
-  registry.insert<func::FuncDialect, NibbleDialect>();
+  registry.insert<func::FuncDialect, NibbleDialect, onnx::ONNXDialect>();
 }
 
 namespace {

@@ -63,11 +63,11 @@ static std::string formatArity(const onnx::Arity &arity) {
 }
 
 Error Importer::importOperands(const NodeProto &node, size_t index,
-                               const onnx::OpSignature *signature,
+                               const onnx::OpSignature &signature,
                                OperationState &state) {
   size_t count = node.input_size();
   while (count > 0 && node.input(count - 1).empty() &&
-         !(signature && count <= signature->operands.required))
+         count > signature.operands.required)
     --count;
   for (size_t i = 0; i != count; ++i) {
     const std::string &name = node.input(i);
@@ -76,9 +76,7 @@ Error Importer::importOperands(const NodeProto &node, size_t index,
       return explainMissing(name);
     state.operands.push_back(value);
   }
-  if (!signature)
-    return Error::success();
-  const onnx::Arity &arity = signature->operands;
+  const onnx::Arity &arity = signature.operands;
   if (!arity.accepts(count))
     return createStringError(describeNode(node, index) + " has " +
                              Twine(count) + " inputs, expected " +
@@ -89,7 +87,7 @@ Error Importer::importOperands(const NodeProto &node, size_t index,
 }
 
 Error Importer::addResults(const NodeProto &node,
-                           const onnx::OpSignature *signature,
+                           const onnx::OpSignature &signature,
                            OperationState &state) {
   size_t count = node.output_size();
   for (const std::string &name : node.output()) {
@@ -101,9 +99,7 @@ Error Importer::addResults(const NodeProto &node,
     }
     state.types.push_back(type);
   }
-  if (!signature)
-    return Error::success();
-  const onnx::Arity &arity = signature->results;
+  const onnx::Arity &arity = signature.results;
   while (!arity.variadic && count > arity.declared &&
          node.output(count - 1).empty()) {
     --count;
@@ -190,11 +186,9 @@ Expected<Attribute> Importer::importAttribute(const AttributeProto &proto) {
 }
 
 Error Importer::importAttributes(const NodeProto &node,
-                                 const onnx::OpSignature *signature,
+                                 const onnx::OpSignature &signature,
                                  OperationState &state) {
-  SmallVector<StringRef> regions;
-  if (signature)
-    regions = getRegionNames(*signature);
+  SmallVector<StringRef> regions = getRegionNames(signature);
   for (const AttributeProto &proto : node.attribute()) {
     if (proto.name().empty())
       return createStringError("an attribute has no name");
@@ -202,11 +196,9 @@ Error Importer::importAttributes(const NodeProto &node,
       return createStringError("attribute '" + proto.name() +
                                "' is given twice");
     if (getKind(proto) == AttributeProto::GRAPH) {
-      if (signature && !llvm::is_contained(regions, proto.name()))
+      if (!llvm::is_contained(regions, proto.name()))
         return createStringError("graph attribute '" + proto.name() +
                                  "' is not one of this operator");
-      if (!signature)
-        state.addRegion();
       continue;
     }
     Expected<Attribute> value = importAttribute(proto);
@@ -215,8 +207,6 @@ Error Importer::importAttributes(const NodeProto &node,
                                "': " + toString(value.takeError()));
     state.addAttribute(proto.name(), *value);
   }
-  if (!signature)
-    return Error::success();
   for (StringRef region : regions) {
     auto given =
         llvm::count_if(node.attribute(), [&](const AttributeProto &proto) {
@@ -270,8 +260,7 @@ Error Importer::importNode(const NodeProto &node, size_t index) {
     return createStringError(describeNode(node, index) + " has no op_type");
   auto layer = builder.getStringAttr(getLayerName(node, index));
   OperationState state(NameLoc::get(layer), getOperationName(node));
-  std::optional<onnx::OpSignature> known = getSignature(state.name);
-  const onnx::OpSignature *signature = known ? &*known : nullptr;
+  onnx::OpSignature signature = *getSignature(state.name);
   if (Error error = importOperands(node, index, signature, state))
     return error;
   if (Error error = addResults(node, signature, state))
@@ -297,16 +286,12 @@ Error Importer::importNode(const NodeProto &node, size_t index) {
   }
 
   Operation *op = builder.create(state);
-  SmallVector<StringRef> regions;
-  if (signature)
-    regions = getRegionNames(*signature);
-  size_t next = 0;
+  SmallVector<StringRef> regions = getRegionNames(signature);
+
   for (const AttributeProto &proto : node.attribute()) {
     if (getKind(proto) != AttributeProto::GRAPH)
       continue;
-    size_t number = next++;
-    if (signature)
-      number = llvm::find(regions, proto.name()) - regions.begin();
+    size_t number = llvm::find(regions, proto.name()) - regions.begin();
     if (Error error = importRegion(proto.g(), op->getRegion(number)))
       return fail(std::move(error));
   }

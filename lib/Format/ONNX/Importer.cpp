@@ -108,14 +108,11 @@ static void forEachNode(const GraphProto &graph,
 
 /// Reports all operators that are not registered in one message.
 Error Importer::checkOperators() {
-  if (context->allowsUnregisteredDialects())
-    return Error::success();
   llvm::MapVector<StringRef, SmallVector<std::string>> unknown;
   llvm::StringSet<> names;
   size_t index = 0;
   forEachNode(model.graph(), [&](const NodeProto &node) {
-    std::string name = getOperationName(node);
-    if (!RegisteredOperationName::lookup(name, context)) {
+    if (!getSignature(OperationName(getOperationName(node), context))) {
       std::string label = node.op_type();
       if (!isDefaultDomain(node.domain()))
         label += " (domain " + node.domain() + ")";
@@ -371,8 +368,7 @@ Expected<OwningOpRef<ModuleOp>> Importer::run() {
     return std::move(error);
   if (Error error =
           inlineFunctions(file.getModel(), [&](const NodeProto &node) {
-            return RegisteredOperationName::lookup(getOperationName(node),
-                                                   context)
+            return getSignature(OperationName(getOperationName(node), context))
                 .has_value();
           }))
     return std::move(error);

@@ -66,13 +66,13 @@ private:
   // Nodes (ImportNodes.cpp).
   llvm::Error importNode(const NodeProto &node, size_t index);
   llvm::Error importOperands(const NodeProto &node, size_t index,
-                             const onnx::OpSignature *signature,
+                             const onnx::OpSignature &signature,
                              mlir::OperationState &state);
   llvm::Error addResults(const NodeProto &node,
-                         const onnx::OpSignature *signature,
+                         const onnx::OpSignature &signature,
                          mlir::OperationState &state);
   llvm::Error importAttributes(const NodeProto &node,
-                               const onnx::OpSignature *signature,
+                               const onnx::OpSignature &signature,
                                mlir::OperationState &state);
   llvm::Error importRegion(const GraphProto &graph, mlir::Region &region);
   llvm::Expected<mlir::Attribute> importAttribute(const AttributeProto &proto);
@@ -100,7 +100,7 @@ private:
 /// The name of the operation for a node: `onnx.Conv`, `onnx.microsoft.Gelu`.
 std::string getOperationName(const onnx_schema::NodeProto &node);
 
-/// The signature of a registered operation; none if it is not known.
+/// The signature of an operator; none if it is not registered.
 std::optional<onnx::OpSignature> getSignature(mlir::OperationName name);
 
 /// Names of an operation's graph attributes, in the order of its regions.

@@ -37,8 +37,7 @@ NodeProto &addNode(google::protobuf::RepeatedPtrField<NodeProto> &nodes,
   return node;
 }
 
-/// A model with subgraphs, a function, and tensors of several kinds. Its
-/// operators are not registered: what is tested is independent of them.
+/// A model with subgraphs, a function, and tensors of several kinds.
 ModelProto makeModel() {
   ModelProto model;
   model.set_ir_version(10);
@@ -68,12 +67,15 @@ ModelProto makeModel() {
   sparse.mutable_indices()->add_dims(1);
   sparse.mutable_indices()->add_int64_data(5);
 
-  NodeProto &branch = addNode(*graph.mutable_node(), "Branch", "x", "h");
-  AttributeProto &attribute = *branch.add_attribute();
-  attribute.set_name("body");
-  attribute.set_type(AttributeProto::GRAPH);
-  addNode(*attribute.mutable_g()->mutable_node(), "Inner", "x", "i");
-  attribute.mutable_g()->add_output()->set_name("i");
+  addNode(*graph.mutable_node(), "IsNaN", "x", "c");
+  NodeProto &branch = addNode(*graph.mutable_node(), "If", "c", "h");
+  for (const char *name : {"then_branch", "else_branch"}) {
+    AttributeProto &attribute = *branch.add_attribute();
+    attribute.set_name(name);
+    attribute.set_type(AttributeProto::GRAPH);
+    addNode(*attribute.mutable_g()->mutable_node(), "Sqrt", "x", "i");
+    attribute.mutable_g()->add_output()->set_name("i");
+  }
   NodeProto &call = addNode(*graph.mutable_node(), "Call", "h", "y");
   call.set_domain("mine");
   AttributeProto &axis = *call.add_attribute();
@@ -86,15 +88,14 @@ ModelProto makeModel() {
   function.set_domain("mine");
   function.add_input("a");
   function.add_output("c");
-  addNode(*function.mutable_node(), "First", "a", "b");
-  addNode(*function.mutable_node(), "Second", "b", "c");
+  addNode(*function.mutable_node(), "Relu", "a", "b");
+  addNode(*function.mutable_node(), "Abs", "b", "c");
   return model;
 }
 
 /// Imports bytes; returns the messages, and whether there is a module.
 std::pair<std::vector<std::string>, bool> import(const std::string &bytes) {
   MLIRContext context;
-  context.allowUnregisteredDialects();
   std::vector<std::string> messages;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
     messages.push_back(diagnostic.str());
@@ -164,7 +165,7 @@ TEST(Import, DamagedFieldsGetOneMessage) {
       tensor.set_raw_data(std::string(random() % 20, 'r'));
       break;
     case 5:
-      graph.mutable_node(random() % 2)->set_input(0, "h");
+      graph.mutable_node(random() % 3)->set_input(0, "h");
       break;
     case 6:
       model.mutable_functions(0)->mutable_node(0)->set_op_type("Call");

@@ -110,11 +110,10 @@ static Value biasScores(OpLowering &l, Value scores, Value mask,
   SmallVector<Value> ins{scores};
   SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(5)};
   if (mask) {
-    auto type = typeOf(mask);
     SmallVector<AffineExpr> exprs;
     SmallVector<OpFoldResult> sizes = n.scores();
     for (int64_t d = 0; d < 5; ++d) {
-      bool one = type.getDimSize(d) == 1;
+      bool one = l.isOne(mask, d);
       if (!one)
         l.requireEqual(l.size(mask, d), sizes[d],
                        "the mask does not fit the attention scores");

@@ -26,6 +26,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -185,6 +186,10 @@ public:
   OpFoldResult index(int64_t value) { return b.getIndexAttr(value); }
   OpFoldResult size(Value tensor, int64_t dim);
   SmallVector<OpFoldResult> sizes(Value tensor);
+  /// Whether a size is known to be 1, and so broadcasts.
+  bool isOne(Value tensor, int64_t dim) {
+    return getConstantIntValue(size(tensor, dim)) == 1;
+  }
   OpFoldResult product(ArrayRef<OpFoldResult> factors);
   OpFoldResult add(OpFoldResult x, OpFoldResult y);
   OpFoldResult sub(OpFoldResult x, OpFoldResult y);

@@ -233,7 +233,7 @@ static LogicalResult lowerEinsum(OpLowering &l) {
   for (auto [i, term] : llvm::enumerate(equation->inputs)) {
     SmallVector<AffineExpr> exprs;
     for (auto [d, label] : llvm::enumerate(term)) {
-      bool stretched = l.inType(i).getDimSize(d) == 1 &&
+      bool stretched = l.isOne(l.in(i), d) &&
                        getConstantIntValue(extents[loopOf(label)]) != 1;
       exprs.push_back(stretched ? getAffineConstantExpr(0, ctx)
                                 : getAffineDimExpr(loopOf(label), ctx));

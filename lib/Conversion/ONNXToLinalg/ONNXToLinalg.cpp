@@ -204,8 +204,11 @@ public:
     module.walk([&](Operation *op) { before += isONNX(op) && !isNoValue(op); });
     // Operators are of unknown legality: those that fail stay, so that all of
     // them can be reported together.
-    bool converted =
-        succeeded(applyPartialConversion(module, target, std::move(patterns)));
+    // Casts around them would only add a second, obscure message.
+    ConversionConfig config;
+    config.buildMaterializations = false;
+    bool converted = succeeded(applyPartialConversion(
+        module, target, std::move(patterns), config));
     if (failed(reportFailures(state)) || !converted)
       return signalPassFailure();
     numLowered += before;

@@ -126,10 +126,12 @@ Value OpLowering::map(ArrayRef<Value> ins, Type elem, ScalarFn fn,
       for (Value in : ins) {
         auto type = typeOf(in);
         int64_t dim = d - (rank - type.getRank());
-        if (dim < 0 || type.isDynamicDim(dim) != dynamic ||
-            type.getDimSize(dim) == 1)
+        if (dim < 0)
           continue;
         OpFoldResult candidate = size(in, dim);
+        auto known = getConstantIntValue(candidate);
+        if (known == 1 || known.has_value() == dynamic)
+          continue;
         if (!chosenFrom) {
           chosen = candidate;
           chosenFrom = in;
@@ -211,8 +213,8 @@ Value OpLowering::broadcastTo(Value tensor, ArrayRef<OpFoldResult> sizes) {
   SmallVector<AffineExpr> exprs;
   for (int64_t dim = 0; dim < rank; ++dim) {
     int64_t d = dim + resultRank - rank;
-    bool stretched = typeOf(tensor).getDimSize(dim) == 1 &&
-                     getConstantIntValue(sizes[d]) != 1;
+    bool stretched =
+        isOne(tensor, dim) && getConstantIntValue(sizes[d]) != 1;
     exprs.push_back(stretched ? b.getAffineConstantExpr(0)
                               : b.getAffineDimExpr(d));
     if (!stretched)
@@ -316,7 +318,12 @@ Value OpLowering::slice(Value tensor, ArrayRef<OpFoldResult> offsets,
           kept, RankedTensorType::get(*count, typeOf(tensor).getElementType()));
     }
   }
-  return tensor::ExtractSliceOp::create(b, loc, tensor, offsets, sizes,
+  // An empty slice may start at the end, where no element is.
+  SmallVector<OpFoldResult> starts(offsets);
+  for (auto [start, size] : llvm::zip_equal(starts, sizes))
+    if (getConstantIntValue(size) == 0)
+      start = index(0);
+  return tensor::ExtractSliceOp::create(b, loc, tensor, starts, sizes,
                                         strides.empty() ? ones : strides);
 }
 

@@ -29,7 +29,7 @@ static constexpr StringRef styleSheet = R"(
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
+main { max-width: 1320px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 22px; margin: 0 0 2px; overflow-wrap: anywhere; }
 h2 { font-size: 16px; margin: 32px 0 10px; }
 p { color: var(--soft); margin: 0 0 18px; }
@@ -53,7 +53,10 @@ th, td { padding: 6px 10px; text-align: left; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.note { white-space: normal; min-width: 160px; color: var(--soft); }
-th { position: sticky; top: 0; background: var(--card); z-index: 1; padding: 0; }
+td:first-child, th { background: var(--card); }
+td:first-child { position: sticky; left: 0; }
+th { position: sticky; top: 0; z-index: 1; padding: 0; }
+th:first-child { left: 0; z-index: 2; }
 th button { all: unset; cursor: pointer; padding: 8px 10px; width: 100%;
   box-sizing: border-box; font-weight: 600; }
 th button:focus-visible { outline: 2px solid var(--after); outline-offset: -2px; }
@@ -119,13 +122,12 @@ namespace {
 class Axis {
 public:
   Axis(double left, double width, double largest) : left(left), width(width) {
-    // Four steps of 1, 2 or 5 times a power of ten.
-    double step = std::max(largest, 1e-9) / 4;
-    double power = std::pow(10, std::floor(std::log10(step)));
+    // About four steps of 1, 2 or 5 times a power of ten.
+    limit = std::max(largest, 1e-9) * 1.04;
+    double power = std::pow(10, std::floor(std::log10(limit / 4)));
     for (double factor : {1, 2, 5, 10})
-      if ((tick = factor * power) >= step)
+      if ((tick = factor * power) >= limit / 4)
         break;
-    limit = std::max(std::ceil(largest / tick - 1e-9), 1.0) * tick;
   }
   double scale(double value) const {
     return width * std::clamp(value / limit, 0.0, 1.0);
@@ -136,7 +138,7 @@ public:
              llvm::function_ref<std::string(double)> format) const {
     os << formatv("<text x='{0:f1}' y='18' font-weight='600'>{1}</text>\n",
                   left, title);
-    for (double value = 0; value <= limit * 1.0001; value += tick)
+    for (double value = 0; value <= limit; value += tick)
       os << formatv("<line class='grid' x1='{0:f1}' x2='{0:f1}' y1='42' "
                     "y2='{1:f1}'/><text class='soft' x='{0:f1}' y='36' "
                     "text-anchor='middle'>{2}</text>\n",
@@ -162,15 +164,27 @@ static void writePlot(llvm::raw_ostream &os,
   }
   Axis bytesAxis(290, 360, bytes), sqnrAxis(700, 200, sqnr),
       bitsAxis(950, 160, bits);
-  auto plain = [](double value) -> std::string {
-    return formatv("{0:g}", value);
+  auto plain = [](double value) {
+    std::string text;
+    llvm::raw_string_ostream(text) << llvm::format("%g", value);
+    return text;
+  };
+  // A round number of kB, MB or GB.
+  auto roundBytes = [&](double value) {
+    std::string text = formatBytes(value);
+    auto [number, unit] = StringRef(text).split(' ');
+    double rounded = 0;
+    number.getAsDouble(rounded);
+    return value == 0 ? "0" : plain(rounded) + " " + unit.str();
   };
   os << formatv("<svg viewBox='0 0 1140 {0:f0}' role='img' aria-label='Bytes, "
                 "SQNR and bits per weight of each layer'>\n",
                 bottom + 8);
-  bytesAxis.write(os, "Bytes before and after", bottom, [](double value) {
-    return value == 0 ? std::string("0") : formatBytes(value);
-  });
+  bytesAxis.write(os, "Bytes", bottom, roundBytes);
+  os << "<rect class='before' x='340' y='10' width='9' height='9'/>"
+        "<text class='soft' x='354' y='18'>float</text>"
+        "<rect class='after' x='400' y='10' width='9' height='9'/>"
+        "<text class='soft' x='414' y='18'>quantized</text>\n";
   sqnrAxis.write(os, "SQNR in dB", bottom, plain);
   bitsAxis.write(os, "Bits per weight", bottom, plain);
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -188,11 +202,14 @@ static void writePlot(llvm::raw_ostream &os,
                   y, rowHeight);
     os << formatv("<text x='278' y='{0:f1}' text-anchor='end'>{1}</text>",
                   y + 16, escape(elide(layer.name)));
-    os << formatv("<rect class='before' x='{0:f1}' y='{1:f1}' width='{2:f1}' "
-                  "height='7'/><rect class='after' x='{0:f1}' y='{3:f1}' "
-                  "width='{4:f1}' height='7'/>",
-                  bytesAxis.getLeft(), y + 4, bytesAxis.scale(layer.floatBytes),
-                  y + 12, bytesAxis.scale(layer.bytes));
+    auto writeBar = [&](StringRef kind, double top, double bytes) {
+      os << formatv("<rect class='{0}' x='{1:f1}' y='{2:f1}' width='{3:f1}' "
+                    "height='7'/>",
+                    kind, bytesAxis.getLeft(), y + top, bytesAxis.scale(bytes));
+    };
+    writeBar("before", layer.isQuantized() ? 4 : 8, layer.floatBytes);
+    if (layer.isQuantized())
+      writeBar("after", 12, layer.bytes);
     if (layer.sqnr)
       os << formatv("<circle class='dot' cx='{0:f1}' cy='{1:f1}' r='4.5'/>",
                     sqnrAxis.place(*layer.sqnr), y + 12);

@@ -18,17 +18,6 @@ using namespace nibble;
 using llvm::StringRef;
 namespace json = llvm::json;
 
-std::string nibble::formatBytes(uint64_t bytes) {
-  static constexpr const char *units[] = {"kB", "MB", "GB", "TB"};
-  if (bytes < 1000)
-    return llvm::formatv("{0} B", bytes);
-  double value = bytes / 1000.0;
-  unsigned unit = 0;
-  for (; value >= 999.995 && unit + 1 < std::size(units); ++unit)
-    value /= 1000;
-  return llvm::formatv("{0:f2} {1}", value, units[unit]);
-}
-
 ReportTotals Report::getTotals() const {
   ReportTotals totals;
   for (const LayerReport &layer : layers) {

@@ -85,9 +85,6 @@ llvm::Error checkReportPath(llvm::StringRef path);
 /// not at all.
 llvm::Error writeReport(const Report &report, llvm::StringRef path);
 
-/// "1.50 MB", with powers of ten.
-std::string formatBytes(uint64_t bytes);
-
 } // namespace nibble
 
 #endif // NIBBLE_SUPPORT_REPORT_H

@@ -183,12 +183,4 @@ TEST(ReportTest, TheEndingChoosesTheForm) {
   llvm::sys::fs::remove_directories(folder);
 }
 
-TEST(ReportTest, ByteCounts) {
-  EXPECT_EQ(formatBytes(0), "0 B");
-  EXPECT_EQ(formatBytes(999), "999 B");
-  EXPECT_EQ(formatBytes(1500), "1.50 kB");
-  EXPECT_EQ(formatBytes(999999), "1.00 MB");
-  EXPECT_EQ(formatBytes(123456789), "123.46 MB");
-}
-
 } // namespace

@@ -43,4 +43,31 @@ def NibblePlaceWeights : Pass<"nibble-place-weights", "::mlir::ModuleOp"> {
     Statistic<"numBytes", "num-bytes", "Bytes of the block of weights">];
 }
 
+def NibbleInstrumentLayers : Pass<"nibble-instrument-layers", "::mlir::ModuleOp"> {
+  let summary = "Let the runtime measure every layer";
+  let description = [{
+    Around every operation of the entry function on buffers that does work (the
+    fused family and linalg), two calls tell the runtime which layer runs. They
+    cost a few nanoseconds and measure only in a context that profiles. The
+    layer's name is the operation's `layers`, else the name in its location,
+    else the operation's name; names and weight bytes stay in the module as
+    `nibble.layers`.
+
+    Before:
+    ```mlir
+    linalg.fill ins(%c : f32) outs(%b : memref<4xf32>) loc("zero")
+    ```
+    After:
+    ```mlir
+    func.call @nibble_rt_profile_begin(%c0) : (i32) -> ()
+    linalg.fill ins(%c : f32) outs(%b : memref<4xf32>) loc("zero")
+    func.call @nibble_rt_profile_end(%c0) : (i32) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect"];
+  let statistics = [
+    Statistic<"numLayers", "num-layers", "Layers that can be measured">];
+}
+
 #endif // NIBBLE_TARGET_PASSES

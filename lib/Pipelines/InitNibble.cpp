@@ -18,6 +18,7 @@
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
+#include "nibble/Dialect/ONNX/Transforms/Passes.h"
 #include "nibble/Target/Passes.h"
 
 void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
@@ -31,6 +32,7 @@ void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
   codegen::registerCodegenCPU();
+  onnx::registerONNXTransformsPasses();
   target::registerTargetPasses();
   registerNibbleToLinalgPasses();
   registerONNXToLinalgPasses();

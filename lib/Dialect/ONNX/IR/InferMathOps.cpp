@@ -22,6 +22,12 @@ LogicalResult onnx::detail::inferSameShape(InferContext &context) {
   return success();
 }
 
+LogicalResult onnx::detail::inferSameRank(InferContext &context) {
+  if (std::optional<Shape> shape = context.getShape(0))
+    context.setRank(0, shape->size());
+  return success();
+}
+
 LogicalResult onnx::detail::inferBroadcast(InferContext &context) {
   Shape result;
   for (unsigned i = 0, e = context.getOperation()->getNumOperands(); i < e;

@@ -29,6 +29,7 @@ void ONNXDialect::initialize() {
   registerQuantOps();
   registerReductionOps();
   registerTensorOps();
+  registerFolding();
 }
 
 void ONNXDialect::registerTypes() {

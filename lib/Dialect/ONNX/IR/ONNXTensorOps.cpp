@@ -261,13 +261,5 @@ LogicalResult ResizeOp::verify() {
                           getKeepAspectRatioPolicy(),
                           {"stretch", "not_larger", "not_smaller"})))
     return failure();
-  // An empty tensor is an absent one too, in opset 11.
-  auto isAbsent = [](Value value) {
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    return isa<NoneType>(value.getType()) ||
-           (type && type.hasStaticShape() && type.getNumElements() == 0);
-  };
-  if (isAbsent(getScales()) && isAbsent(getSizes()))
-    return emitOpError("has neither scales nor sizes, expected one of them");
   return success();
 }

@@ -30,8 +30,9 @@ def ONNX_Dialect : Dialect {
     STRING a string, INTS `array<i64>`, FLOATS `array<f32>`, TENSOR an elements
     attribute and GRAPH a region.
 
-    Attributes that only older opsets have are accepted as discardable ones;
-    the pass `onnx-normalize-opset` rewrites them.
+    Attributes that only older opsets have are accepted as discardable ones, and
+    operands that were attributes then may be absent; the pass
+    `onnx-normalize-opset` rewrites both.
 
     Discardable attributes: `onnx.name` (the layer name, on every imported op;
     on function arguments and results the tensor's name), `onnx.dim_names`

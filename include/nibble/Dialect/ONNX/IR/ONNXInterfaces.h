@@ -67,6 +67,7 @@ llvm::LogicalResult verifyONNXOp(mlir::Operation *op);
 
 // Shape inference that several operators share (ShapeInference.h).
 llvm::LogicalResult inferSameShape(InferContext &context);
+llvm::LogicalResult inferSameRank(InferContext &context);
 llvm::LogicalResult inferBroadcast(InferContext &context);
 llvm::LogicalResult inferPRelu(InferContext &context);
 llvm::LogicalResult inferReduce(InferContext &context);

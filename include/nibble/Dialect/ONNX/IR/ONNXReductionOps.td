@@ -101,7 +101,7 @@ def ONNX_TopKOp : ONNX_Op<"TopK", "T.:Tl"> {
     %v, %i = onnx.TopK(%x, %k) : (tensor<2x9xf32>, tensor<1xi64>) -> (tensor<2x3xf32>, tensor<2x3xi64>)
     ```
   }];
-  let arguments = (ins ONNX_Num:$X, ONNX_I64:$K, ONNX_Int<-1>:$axis,
+  let arguments = (ins ONNX_Num:$X, ONNX_Opt<ONNX_I64>:$K, ONNX_Int<-1>:$axis,
                    ONNX_Int<1>:$largest, ONNX_Int<1>:$sorted);
   let results = (outs ONNX_Num:$Values, ONNX_I64:$Indices);
   let hasVerifier = 1;
@@ -120,7 +120,9 @@ class ONNX_SoftmaxLikeOp<string mnemonic, string title, string formula>
     %y = onnx.}] # mnemonic # [{(%x) {axis = 1 : i64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
     ```
   }];
-  let arguments = (ins ONNX_Float:$input, ONNX_Int<-1>:$axis);
+  // Kept absent when it is: before opset 13 the default was 1.
+  let arguments = (ins ONNX_Float:$input,
+                   DefaultValuedOptionalAttr<ONNX_I64Attr, "-1">:$axis);
   let results = (outs ONNX_Float:$output);
   let hasVerifier = 1;
 }

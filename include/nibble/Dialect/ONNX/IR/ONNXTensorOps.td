@@ -268,7 +268,7 @@ def ONNX_UnsqueezeOp : ONNX_Op<"Unsqueeze", "T.:T"> {
     %y = onnx.Unsqueeze(%x, %axes) : (tensor<3xf32>, tensor<1xi64>) -> tensor<1x3xf32>
     ```
   }];
-  let arguments = (ins ONNX_Any:$data, ONNX_I64:$axes);
+  let arguments = (ins ONNX_Any:$data, ONNX_Opt<ONNX_I64>:$axes);
   let results = (outs ONNX_Any:$expanded);
   let hasFolder = 1;
 }
@@ -351,9 +351,9 @@ def ONNX_SliceOp : ONNX_Op<"Slice", "T....:T"> {
     %y = onnx.Slice(%x, %starts, %ends, %axes, %none) : (tensor<9x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
     ```
   }];
-  let arguments = (ins ONNX_Any:$data, ONNX_Index:$starts, ONNX_Index:$ends,
-                       ONNX_Opt<ONNX_Index>:$axes,
-                       ONNX_Opt<ONNX_Index>:$steps);
+  let arguments = (ins ONNX_Any:$data, ONNX_Opt<ONNX_Index>:$starts,
+                   ONNX_Opt<ONNX_Index>:$ends, ONNX_Opt<ONNX_Index>:$axes,
+                   ONNX_Opt<ONNX_Index>:$steps);
   let results = (outs ONNX_Any:$output);
   let hasFolder = 1;
 }
@@ -369,9 +369,9 @@ def ONNX_PadOp : ONNX_Op<"Pad", "T.T.:T"> {
     %y = onnx.Pad(%x, %pads, %none, %none) : (tensor<2x3xf32>, tensor<4xi64>, none, none) -> tensor<4x3xf32>
     ```
   }];
-  let arguments = (ins ONNX_Any:$data, ONNX_I64:$pads,
-                       ONNX_Opt<ONNX_Any>:$constant_value,
-                       ONNX_Opt<ONNX_Index>:$axes, ONNX_Str<"constant">:$mode);
+  let arguments = (ins ONNX_Any:$data, ONNX_Opt<ONNX_I64>:$pads,
+                   ONNX_Opt<ONNX_Any>:$constant_value,
+                   ONNX_Opt<ONNX_Index>:$axes, ONNX_Str<"constant">:$mode);
   let results = (outs ONNX_Any:$output);
   let hasVerifier = 1;
   let hasFolder = 1;
@@ -634,6 +634,37 @@ def ONNX_ResizeOp : ONNX_Op<"Resize", "T...:T"> {
                        ONNX_Str<"round_prefer_floor">:$nearest_mode);
   let results = (outs ONNX_Any:$Y);
   let hasVerifier = 1;
+}
+
+def ONNX_UpsampleOp : ONNX_Op<"Upsample", "T.:T", "SameRank"> {
+  let summary = "resampling before Resize";
+  let description = [{
+    An operator of opsets 7 to 9 that `onnx-normalize-opset` replaces by
+    `onnx.Resize` with `asymmetric` coordinates. Opset 7 has `scales` as an
+    attribute.
+
+    ```mlir
+    %y = onnx.Upsample(%x, %scales) : (tensor<1x3x4x4xf32>, tensor<4xf32>) -> tensor<1x3x8x8xf32>
+    ```
+  }];
+  let arguments = (ins ONNX_Any:$X, ONNX_Opt<ONNX_F32>:$scales,
+                   ONNX_Str<"nearest">:$mode);
+  let results = (outs ONNX_Any:$Y);
+}
+
+def ONNX_ScatterOp : ONNX_Op<"Scatter", "T.T:T", "SameShape"> {
+  let summary = "the former name of ScatterElements";
+  let description = [{
+    An operator of opsets 9 and 10 that `onnx-normalize-opset` replaces by
+    `onnx.ScatterElements`.
+
+    ```mlir
+    %y = onnx.Scatter(%x, %i, %u) : (tensor<3x3xf32>, tensor<2x3xi64>, tensor<2x3xf32>) -> tensor<3x3xf32>
+    ```
+  }];
+  let arguments = (ins ONNX_Any:$data, ONNX_Index:$indices, ONNX_Any:$updates,
+                   ONNX_Int<0>:$axis);
+  let results = (outs ONNX_Any:$output);
 }
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXTENSOROPS_TD

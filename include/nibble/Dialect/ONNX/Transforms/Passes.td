@@ -1,0 +1,86 @@
+//===- Passes.td - Passes on the onnx dialect --------------*- tablegen -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD
+#define NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ONNXInferShapesPass : Pass<"onnx-infer-shapes", "::mlir::ModuleOp"> {
+  let summary = "Infer element types and shapes; fold computations of shapes";
+  let description = [{
+    Works out the types of all results from those of the function's arguments
+    and refines the function's result types. Elements of small integer tensors
+    are followed one by one, known or symbolic, so that shapes that the model
+    computes become static where they can; what is wholly known becomes a
+    constant, and an `onnx.If` on it the branch that is taken.
+
+    It is an error, located at the operation and naming its layer, when shapes
+    contradict each other, or when a rank or an element type stays unknown.
+
+    Before:
+    ```mlir
+    %s = onnx.Shape(%x) : (tensor<?x3x4xf32>) -> tensor<*x!onnx.unknown>
+    %i = onnx.Constant {value = dense<0> : tensor<1xi64>} : tensor<1xi64>
+    %n = onnx.Gather(%s, %i) : (tensor<*x!onnx.unknown>, tensor<1xi64>) -> tensor<*x!onnx.unknown>
+    %m = onnx.Constant {value = dense<-1> : tensor<1xi64>} : tensor<1xi64>
+    %t = onnx.Concat(%n, %m) {axis = 0 : i64} : (tensor<*x!onnx.unknown>, tensor<1xi64>) -> tensor<*x!onnx.unknown>
+    %y = onnx.Reshape(%x, %t) : (tensor<?x3x4xf32>, tensor<*x!onnx.unknown>) -> tensor<*x!onnx.unknown>
+    ```
+    After:
+    ```mlir
+    %y = onnx.Reshape(%x, %t) : (tensor<?x3x4xf32>, tensor<2xi64>) -> tensor<?x12xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numFolded", "num-folded",
+              "Results that were replaced by constants">
+  ];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
+def ONNXNormalizeOpsetPass : Pass<"onnx-normalize-opset", "::mlir::ModuleOp"> {
+  let summary = "Rewrite operators of older opsets to the newest definitions";
+  let description = [{
+    Reads the module's `onnx.opset_version` (7 to 28), rewrites what later opsets
+    changed, and sets the version to 28: attributes that became operands (axes
+    of Squeeze, Unsqueeze and reductions, split, pads, starts and ends, bounds of
+    Clip, k of TopK, ratio of Dropout), Softmax and its relatives that worked on
+    a matrix before opset 13, Upsample and the first Resize, GroupNormalization
+    with parameters per group, and the numbers of operands and results that
+    grew. Attributes without an equivalent (broadcasting with `axis` of opset 6,
+    statistics per element of BatchNormalization) are errors that name the layer.
+
+    Before:
+    ```mlir
+    module attributes {onnx.opset_version = 11 : i64} {
+      func.func @f(%x: tensor<1x4xf32>) -> tensor<4xf32> {
+        %none = onnx.NoValue : none
+        %y = onnx.Squeeze(%x, %none) {axes = array<i64: 0>} : (tensor<1x4xf32>, none) -> tensor<4xf32>
+        return %y : tensor<4xf32>
+      }
+    }
+    ```
+    After:
+    ```mlir
+    module attributes {onnx.opset_version = 28 : i64} {
+      func.func @f(%x: tensor<1x4xf32>) -> tensor<4xf32> {
+        %axes = onnx.Constant {value = dense<0> : tensor<1xi64>} : tensor<1xi64>
+        %y = onnx.Squeeze(%x, %axes) : (tensor<1x4xf32>, tensor<1xi64>) -> tensor<4xf32>
+        return %y : tensor<4xf32>
+      }
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numRewritten", "num-rewritten", "Operators that were rewritten">
+  ];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
+#endif // NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD

@@ -14,6 +14,7 @@
 #include "nibble/Codegen/CPU/Passes.h"
 #include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
 #include "nibble/Conversion/ONNXToLinalg/ONNXToLinalg.h"
+#include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
@@ -36,5 +37,6 @@ void nibble::registerAllPasses() {
   target::registerTargetPasses();
   registerNibbleToLinalgPasses();
   registerONNXToLinalgPasses();
+  registerONNXToNibblePasses();
   registerNibbleTransformsPasses();
 }

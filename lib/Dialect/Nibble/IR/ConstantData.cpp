@@ -7,10 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
@@ -106,6 +106,19 @@ FailureOr<ConstantData> ConstantData::get(Value value) {
   return get(attr, [&]() { return emitError(value.getLoc()); });
 }
 
+ConstantData ConstantData::expanded() const {
+  ConstantData result = *this;
+  if (!splat)
+    return result;
+  result.owned = std::make_shared<std::vector<char>>();
+  result.owned->reserve(bytes.size() * getNumElements());
+  for (int64_t i = 0, e = getNumElements(); i < e; ++i)
+    result.owned->insert(result.owned->end(), bytes.begin(), bytes.end());
+  result.bytes = *result.owned;
+  result.splat = false;
+  return result;
+}
+
 /// The raw bits of element `index`, in the low bits.
 static uint64_t readRaw(ArrayRef<char> bytes, int64_t index, unsigned width) {
   if (width >= 8) {
@@ -153,8 +166,8 @@ LogicalResult ConstantData::readFloats(int64_t begin,
   }
   if (element.isF64()) {
     for (size_t i = 0; i < out.size(); ++i)
-      out[i] = static_cast<float>(
-          llvm::bit_cast<double>(readRaw(bytes, at(i), 64)));
+      out[i] =
+          static_cast<float>(llvm::bit_cast<double>(readRaw(bytes, at(i), 64)));
     return success();
   }
   if (auto real = dyn_cast<FloatType>(element)) {
@@ -163,8 +176,9 @@ LogicalResult ConstantData::readFloats(int64_t begin,
       return failure();
     for (size_t i = 0; i < out.size(); ++i) {
       uint64_t raw = readRaw(bytes, at(i), storageBits);
-      APFloat value(real.getFloatSemantics(),
-                    APInt(width, raw & llvm::maskTrailingOnes<uint64_t>(width)));
+      APFloat value(
+          real.getFloatSemantics(),
+          APInt(width, raw & llvm::maskTrailingOnes<uint64_t>(width)));
       bool losesInfo;
       value.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven,
                     &losesInfo);
@@ -193,10 +207,10 @@ LogicalResult ConstantData::readIntegers(int64_t begin,
   if (!integer)
     return failure();
   for (size_t i = 0; i < out.size(); ++i)
-    out[i] = toInteger(readRaw(bytes,
-                               splat ? 0 : begin + static_cast<int64_t>(i),
-                               storageBits),
-                       integer);
+    out[i] =
+        toInteger(readRaw(bytes, splat ? 0 : begin + static_cast<int64_t>(i),
+                          storageBits),
+                  integer);
   return success();
 }
 
@@ -221,8 +235,7 @@ static FailureOr<char *> mapTemporary(Location loc, uint64_t size) {
   int error = posix_fallocate(fd, 0, static_cast<off_t>(size));
   void *memory = MAP_FAILED;
   if (error == 0) {
-    memory =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
       error = errno;
   }

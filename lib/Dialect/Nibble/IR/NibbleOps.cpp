@@ -74,6 +74,13 @@ static void setQuantized(OpTy op, Value codes, Value scales, Value zeros,
   op.setSchemeAttr(scheme);
 }
 
+/// The operator that the model had: a Gemm is a matrix product here.
+static StringRef getOperatorTypeOr(Operation *op, StringRef usual) {
+  auto type =
+      op->getAttrOfType<StringAttr>(NibbleDialect::getOperatorTypeAttr());
+  return type ? type.getValue() : usual;
+}
+
 #define NIBBLE_FUSED_METHODS(OP, TYPE)                                         \
   void OP::getEffects(                                                         \
       SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>      \
@@ -81,7 +88,7 @@ static void setQuantized(OpTy op, Value codes, Value scales, Value zeros,
     getFusedEffects(*this, effects);                                           \
   }                                                                            \
   OpOperand &OP::getWeightOperand() { return getWeightMutable(); }             \
-  StringRef OP::getOperatorType() { return TYPE; }                             \
+  StringRef OP::getOperatorType() { return getOperatorTypeOr(*this, TYPE); }   \
   void OP::setQuantizedWeight(Value codes, Value scales, Value zeros,          \
                               Value groupIndex, SchemeAttr scheme) {           \
     setQuantized(*this, codes, scales, zeros, groupIndex, scheme);             \

@@ -70,6 +70,8 @@ public:
   int64_t getNumElements() const { return type.getNumElements(); }
   /// True if there is one element in `getBytes` for all.
   bool isSplat() const { return splat; }
+  /// The same constant with its elements written out if there is one for all.
+  ConstantData expanded() const;
   /// Row-major little-endian elements; NOT aligned: read through memcpy.
   /// Elements of fewer than 8 bits are packed as `packed` says.
   llvm::ArrayRef<char> getBytes() const { return bytes; }

@@ -32,6 +32,11 @@ def Nibble_Dialect : Dialect {
     static constexpr llvm::StringLiteral getLayerNameAttr() {
       return "onnx.name";
     }
+    /// Name of the discardable attribute with the ONNX operator type, where it
+    /// is not the usual one of an operation.
+    static constexpr llvm::StringLiteral getOperatorTypeAttr() {
+      return "onnx.op_type";
+    }
     /// Files that `#nibble.mapped` attributes of this context refer to.
     ::nibble::FileMap &getFileMap() { return *fileMap; }
 

@@ -11,6 +11,97 @@
 
 include "mlir/Pass/PassBase.td"
 
+def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> {
+  let summary = "Decide how each weight is to be quantized";
+  let description = [{
+    Annotates every operation with a quantizable weight with a *request*: the
+    scheme and the method. Methods are passes of their own; each handles the
+    requests that name it. The options are rule zero; the rules of `config`, a
+    YAML file, follow, and the last rule that matches a layer decides.
+
+    Embedding tables and the output head of a language model stay float unless
+    `head` or a rule that names them says otherwise. An embedding is the table of
+    a gather; the head is the matrix product whose weight is the same initializer
+    as a table or, in a model with a table, the last one before an output.
+
+    A layer that is not quantized gets a remark with the reason, and so does a
+    group larger than a row (which then has one group). A rule that matches
+    nothing is a warning.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {n = 10 : i64, k = 64 : i64, layers = ["fc"]}
+      : (tensor<?x64xf32>, tensor<64x10xf32>) -> tensor<?x10xf32>
+    ```
+    After `nibble-assign-schemes{scheme=W4A16 group-size=32}`:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {n = 10 : i64, k = 64 : i64, layers = ["fc"],
+        nibble.request = {method = "rtn", scale_rule = "absmax", scheme =
+          #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}}
+      : (tensor<?x64xf32>, tensor<64x10xf32>) -> tensor<?x10xf32>
+    ```
+  }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", /*default=*/"\"none\"",
+           "Scheme of all layers: none, W8A16, W4A16, W3A16, W2A16">,
+    Option<"method", "method", "std::string", /*default=*/"\"rtn\"",
+           "Method of all layers">,
+    Option<"groupSize", "group-size", "int64_t", /*default=*/"128",
+           "Weights that share a scale; -1: a whole row">,
+    Option<"symmetric", "symmetric", "bool", /*default=*/"true",
+           "No zero points">,
+    Option<"scaleType", "scale-type", "std::string", /*default=*/"\"f16\"",
+           "Type of the scales: f16, bf16 or f32">,
+    Option<"scaleRule", "scale-rule", "std::string", /*default=*/"\"absmax\"",
+           "How a scale is chosen: absmax or mse">,
+    Option<"head", "head", "std::string", /*default=*/"\"none\"",
+           "Scheme of embeddings and of the output head of a language model">,
+    Option<"config", "config", "std::string", /*default=*/"",
+           "YAML file of rules per layer">
+  ];
+  let statistics = [
+    Statistic<"numRequested", "num-requested", "Weights to be quantized">,
+    Statistic<"numSkipped", "num-skipped", "Weights that stay float">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights by rounding to nearest";
+  let description = [{
+    For each request with method `rtn` reads the weight, one layer at a time
+    through the mapping of its file, rounds it to the nearest code, and replaces
+    it by a dequantization of the codes. Weights shared by several operations
+    with the same request are quantized once.
+
+    A weight that holds a NaN or an infinity is an error that names the layer.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "rtn", ...}}
+    ```
+    After:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x32xi8>
+    %scales = nibble.constant #scales : tensor<10x2xf16>
+    %w = nibble.dequantize %codes, %scales {scheme = #nibble.scheme<int4,
+        group = 32, scale = f16, packing = rows>, transpose}
+      : (tensor<10x32xi8>, tensor<10x2xf16>) -> tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
 def NibbleFuseDequantizePass : Pass<"nibble-fuse-dequantize", "::mlir::func::FuncOp"> {
   let summary = "Let operations read codes instead of dequantized weights";
   let description = [{
@@ -55,6 +146,38 @@ def NibbleVerifyQuantizedPass : Pass<"nibble-verify-quantized", "::mlir::func::F
     Option<"allowUnfused", "allow-unfused", "bool", /*default=*/"false",
            "Say it as a remark">
   ];
+}
+
+def NibblePackWeightsPass : Pass<"nibble-pack-weights", "::mlir::func::FuncOp"> {
+  let summary = "Bring weights into the order that CPU kernels read";
+  let description = [{
+    Weights of `nibble.matmul` and of `nibble.conv` with one group go from rows
+    to panels of 32 output channels with the contraction outermost, so that a
+    kernel reads one stream. Float weights go the same way and get the mark
+    `packed_float`. The tables of `nibble.gather` and the weights of grouped
+    convolutions stay as they are.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<10x32xi8>
+    %s = nibble.constant #s : tensor<10x2xf16>
+    %y = nibble.matmul %x weight(%w, %s) {n = 10 : i64, k = 64 : i64, scheme =
+        #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}
+      : (tensor<?x64xf32>, tensor<10x32xi8>, tensor<10x2xf16>) -> tensor<?x10xf32>
+    ```
+    After:
+    ```mlir
+    %w = nibble.constant #w2 : tensor<1x1024xi8>
+    %s = nibble.constant #s2 : tensor<1x2x32xf16>
+    %y = nibble.matmul %x weight(%w, %s) {n = 10 : i64, k = 64 : i64, scheme =
+        #nibble.scheme<int4, group = 32, scale = f16, packing = panel>}
+      : (tensor<?x64xf32>, tensor<1x1024xi8>, tensor<1x2x32xf16>) -> tensor<?x10xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numPacked", "num-packed", "Weights that were packed">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
 #endif // NIBBLE_DIALECT_NIBBLE_TRANSFORMS_PASSES_TD

@@ -1,0 +1,59 @@
+//===- WeightQuantization.h - What quantization passes share ----*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_NIBBLE_TRANSFORMS_WEIGHTQUANTIZATION_H
+#define NIBBLE_DIALECT_NIBBLE_TRANSFORMS_WEIGHTQUANTIZATION_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Quantizer/Scheme.h"
+#include <optional>
+
+namespace nibble {
+
+/// What `nibble-assign-schemes` asks for a weight. On operations it is the
+/// discardable dictionary `nibble.request`, which the pass of the method takes
+/// off again.
+struct QuantizationRequest {
+  std::string method;
+  quantizer::QuantizationScheme scheme;
+
+  /// The request on `op`, if there is one. A malformed dictionary is an error.
+  static mlir::FailureOr<std::optional<QuantizationRequest>>
+  get(mlir::Operation *op);
+  mlir::DictionaryAttr toAttr(mlir::MLIRContext *context) const;
+};
+
+/// A scheme of the quantizer as the dialect writes it, in rows packing.
+SchemeAttr getSchemeAttr(mlir::MLIRContext *context,
+                         const quantizer::QuantizationScheme &scheme);
+
+/// Chooses codes, scales and zeros for `weight`, which is mapped read-only;
+/// `result` has the scheme and the sizes. `op` is there for its layer name and
+/// activation input.
+using QuantizeFn = llvm::function_ref<llvm::Error(
+    QuantizableOpInterface op, const quantizer::WeightView &weight,
+    quantizer::QuantizedWeight &result)>;
+
+/// What `quantizeWeights` did.
+struct QuantizationCounts {
+  int64_t quantized = 0, otherMethods = 0, bytesSaved = 0;
+};
+
+/// Serves all requests in `module` that name `method`: reads a weight through
+/// the mapping of its file, calls `quantize`, and replaces the weight by a
+/// `nibble.dequantize` of new constants. Leaves a report on each operation.
+/// One layer is in memory at a time; a weight with several users that ask for
+/// the same is quantized once. Errors name the layer.
+mlir::FailureOr<QuantizationCounts> quantizeWeights(mlir::ModuleOp module,
+                                                    llvm::StringRef method,
+                                                    QuantizeFn quantize);
+
+} // namespace nibble
+
+#endif // NIBBLE_DIALECT_NIBBLE_TRANSFORMS_WEIGHTQUANTIZATION_H

@@ -1,0 +1,224 @@
+//===- AssignSchemes.cpp - Decide how weights are quantized ---------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
+
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
+#include "nibble/Quantizer/SchemeName.h"
+#include "nibble/Support/QuantizationConfig.h"
+
+namespace nibble {
+#define GEN_PASS_DEF_NIBBLEASSIGNSCHEMESPASS
+#include "nibble/Dialect/Nibble/Transforms/NibbleTransforms.h.inc"
+} // namespace nibble
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+/// What a weight is to a language model.
+enum class Role { Layer, Embedding, Head };
+
+StringRef describe(Role role) {
+  switch (role) {
+  case Role::Layer:
+    return "layer";
+  case Role::Embedding:
+    return "embedding";
+  case Role::Head:
+    return "output head";
+  }
+  llvm_unreachable("unknown role");
+}
+
+/// The data of a weight, as something to compare: two constants that refer to
+/// the same bytes of a file are the same initializer in two shapes.
+Attribute getInitializer(Value weight) {
+  Attribute value;
+  if (!matchPattern(weight, m_Constant(&value)))
+    return {};
+  auto mapped = dyn_cast<MappedAttr>(value);
+  if (!mapped)
+    return value;
+  Builder b(weight.getContext());
+  auto bytes = RankedTensorType::get(mapped.getLength(), b.getI8Type());
+  return MappedAttr::get(b.getContext(), bytes, mapped.getFile(),
+                         mapped.getOffset(), mapped.getLength(),
+                         mapped.getHash());
+}
+
+/// True if `op` reaches a returned value without another matrix product.
+bool feedsOutput(Operation *op) {
+  SmallVector<Operation *> worklist = {op};
+  SmallPtrSet<Operation *, 16> seen;
+  while (!worklist.empty()) {
+    for (Operation *user : worklist.pop_back_val()->getUsers()) {
+      if (isa<func::ReturnOp>(user))
+        return true;
+      if (!isa<MatMulOp>(user) && seen.insert(user).second)
+        worklist.push_back(user);
+    }
+  }
+  return false;
+}
+
+/// Finds the embeddings and output heads of the language models in `module`.
+DenseMap<Operation *, Role> findRoles(ModuleOp module) {
+  DenseMap<Operation *, Role> roles;
+  module.walk([&](func::FuncOp function) {
+    SmallPtrSet<Attribute, 4> tables;
+    function.walk([&](GatherOp op) {
+      roles[op] = Role::Embedding;
+      if (Attribute table = getInitializer(op.getWeight()))
+        tables.insert(table);
+    });
+    if (tables.empty())
+      return;
+    MatMulOp last;
+    function.walk([&](MatMulOp op) {
+      if (tables.contains(getInitializer(op.getWeight())))
+        roles[op] = Role::Head;
+      if (feedsOutput(op))
+        last = op;
+    });
+    if (last)
+      roles[last] = Role::Head;
+  });
+  return roles;
+}
+
+struct NibbleAssignSchemesPass
+    : public impl::NibbleAssignSchemesPassBase<NibbleAssignSchemesPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    rules = std::make_shared<QuantizationConfig>();
+    if (failed(readOptions()))
+      return signalPassFailure();
+    DenseMap<Operation *, Role> roles = findRoles(getOperation());
+    getOperation().walk([&](QuantizableOpInterface op) {
+      if (!op.getQuantizationScheme())
+        assign(op, roles.lookup(op));
+    });
+    for (const std::string &message : rules->getUnmatchedRules())
+      emitWarning(getOperation().getLoc()) << message;
+  }
+
+private:
+  LogicalResult readOptions() {
+    Location loc = getOperation().getLoc();
+    auto report = [&](llvm::Error error) -> LogicalResult {
+      return emitError(loc) << llvm::toString(std::move(error));
+    };
+    for (StringRef name : {StringRef(scheme), StringRef(head)})
+      if (auto known = quantizer::parseSchemeName(name); !known)
+        return report(known.takeError());
+    auto type = quantizer::symbolizeScaleType(scaleType);
+    if (!type)
+      return emitError(loc) << "unknown scale type '" << scaleType
+                            << "': expected f16, bf16 or f32";
+    auto rule = quantizer::symbolizeScaleRule(scaleRule);
+    if (!rule)
+      return emitError(loc) << "unknown scale rule '" << scaleRule
+                            << "': expected absmax, mse or signed-max";
+    layerChoice.scheme = scheme;
+    layerChoice.method = method;
+    layerChoice.groupSize = groupSize;
+    layerChoice.symmetric = symmetric;
+    layerChoice.scaleType = *type;
+    layerChoice.scaleRule = *rule;
+    headChoice = layerChoice;
+    headChoice.scheme = head;
+    if (config.empty())
+      return success();
+    auto loaded = QuantizationConfig::load(config);
+    if (!loaded)
+      return report(loaded.takeError());
+    *rules = std::move(*loaded);
+    return success();
+  }
+
+  /// All names that a rule may use: those of the fused layers and that of the
+  /// initializer.
+  static SmallVector<StringRef> getNames(QuantizableOpInterface op) {
+    SmallVector<StringRef> names;
+    for (Attribute layer : op.getLayers())
+      names.push_back(cast<StringAttr>(layer).getValue());
+    if (auto constant = op.getWeightOperand().get().getDefiningOp<ConstantOp>())
+      if (!constant.getName().empty())
+        names.push_back(constant.getName());
+    return names;
+  }
+
+  void assign(QuantizableOpInterface op, Role role) {
+    LayerChoice choice = rules->resolve(
+        role == Role::Layer ? layerChoice : headChoice, getNames(op),
+        op.getOperatorType(), /*useDefault=*/role == Role::Layer);
+    if (!choice.isQuantized())
+      return skip(op, getReason(choice, role));
+    if (!getInitializer(op.getWeightOperand().get()))
+      return skip(op, "its weight is not a constant");
+
+    QuantizationRequest request;
+    request.method = choice.method;
+    request.scheme = choice.getScheme();
+    int64_t columns = op.getWeightView().columns;
+    if (request.scheme.group > columns) {
+      emitRemark(op.getLoc(), "layer \"")
+          << op.getLayerName() << "\": a group of " << request.scheme.group
+          << " is larger than the row of " << columns
+          << "; each row is one group";
+      request.scheme.group = -1;
+    }
+    op->setAttr(requestAttrName, request.toAttr(&getContext()));
+    ++numRequested;
+  }
+
+  std::string getReason(const LayerChoice &choice, Role role) const {
+    if (choice.origin != layerChoice.origin)
+      return "a rule keeps it float (" + choice.origin + ")";
+    if (role != Role::Layer)
+      return "it is the " + describe(role).str() +
+             " of a language model (use --head)";
+    return "";
+  }
+
+  /// Leaves `op` float. Without a reason nobody asked for anything else.
+  void skip(QuantizableOpInterface op, const std::string &reason) {
+    ++numSkipped;
+    LayerReport report;
+    Value weight = op.getWeightOperand().get();
+    auto type = cast<ShapedType>(weight.getType());
+    report.numWeights = type.getNumElements();
+    report.floatBytes = report.bytes = getStorageBytes(type);
+    bool wanted = layerChoice.isQuantized() || !rules->getRules().empty();
+    if (wanted)
+      report.reason = reason;
+    setLayerReport(op, report);
+    if (!wanted || reason.empty())
+      return;
+    emitRemark(op.getLoc(), "layer \"")
+        << op.getLayerName() << "\" is not quantized: " << reason;
+    remark::missed(op.getLoc(), remark::RemarkOpts::name("NotQuantized")
+                                    .category("nibble-assign-schemes"))
+        << remark::add("layer {0}", op.getLayerName())
+        << remark::reason("{0}", reason);
+  }
+
+  LayerChoice layerChoice, headChoice;
+  /// Shared, because passes are copied and a configuration is not.
+  std::shared_ptr<QuantizationConfig> rules;
+};
+
+} // namespace
+} // namespace nibble

@@ -1,0 +1,164 @@
+//===- PackWeights.cpp - Weights in the order of the kernels --------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
+
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Quantizer/Packing.h"
+
+namespace nibble {
+#define GEN_PASS_DEF_NIBBLEPACKWEIGHTSPASS
+#include "nibble/Dialect/Nibble/Transforms/NibbleTransforms.h.inc"
+} // namespace nibble
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+ArrayRef<uint8_t> asUnsigned(ArrayRef<char> bytes) {
+  return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
+}
+MutableArrayRef<uint8_t> asUnsigned(MutableArrayRef<char> bytes) {
+  return {reinterpret_cast<uint8_t *>(bytes.data()), bytes.size()};
+}
+
+using FillFn =
+    llvm::function_ref<void(const ConstantData &, MutableArrayRef<uint8_t>)>;
+
+struct NibblePackWeightsPass
+    : public impl::NibblePackWeightsPassBase<NibblePackWeightsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    packed.clear();
+    WalkResult result =
+        getOperation()->walk([&](QuantizableOpInterface op) -> WalkResult {
+          if (auto matmul = dyn_cast<MatMulOp>(*op))
+            return pack(matmul, op);
+          if (auto conv = dyn_cast<ConvOp>(*op); conv && conv.getGroup() == 1)
+            return pack(conv, op);
+          return success();
+        });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    // The constants in their old order have no users any more.
+    getOperation()->walk([](ConstantOp op) {
+      if (op->use_empty())
+        op->erase();
+    });
+  }
+
+private:
+  template <typename OpTy>
+  LogicalResult pack(OpTy op, QuantizableOpInterface quantizable) {
+    if (op.getPackedFloat() ||
+        !op.getWeight().template getDefiningOp<ConstantOp>())
+      return success();
+    WeightView view = op.getWeightView();
+    if (SchemeAttr scheme = op.getSchemeAttr()) {
+      if (scheme.getPacking() != Packing::Rows)
+        return success();
+      return packQuantized(quantizable, op.getScales(), op.getZeros(),
+                           op.getGroupIndex(), scheme, view);
+    }
+    return packFloat(op, view);
+  }
+
+  LogicalResult packQuantized(QuantizableOpInterface op, Value scales,
+                              Value zeros, Value groupIndex, SchemeAttr scheme,
+                              const WeightView &view) {
+    int64_t rows = view.rows, columns = view.columns;
+    SchemeAttr panels = scheme.withPacking(Packing::Panel);
+    auto packCodes = [&](const ConstantData &data,
+                         MutableArrayRef<uint8_t> out) {
+      quantizer::packPanelsFromRows(asUnsigned(data.getBytes()), rows, columns,
+                                    scheme.getBits(), scheme.isSignedCodes(),
+                                    out);
+    };
+    auto packGroups = [&](const ConstantData &data,
+                          MutableArrayRef<uint8_t> out) {
+      quantizer::packGroupPanels(asUnsigned(data.getBytes()), rows,
+                                 scheme.getNumGroups(columns),
+                                 data.getStorageBits() / 8, out);
+    };
+    SmallVector<int64_t> groupShape = panels.getScalesShape(rows, columns);
+    FailureOr<Value> newCodes =
+        repack(op.getWeightOperand().get(), panels.getCodesShape(rows, columns),
+               view, packCodes);
+    FailureOr<Value> newScales = repack(scales, groupShape, view, packGroups);
+    FailureOr<Value> newZeros = Value();
+    if (zeros)
+      newZeros = repack(zeros, groupShape, view, packGroups);
+    if (failed(newCodes) || failed(newScales) || failed(newZeros))
+      return failure();
+    op.setQuantizedWeight(*newCodes, *newScales, *newZeros, groupIndex, panels);
+    ++numPacked;
+    return success();
+  }
+
+  template <typename OpTy>
+  LogicalResult packFloat(OpTy op, const WeightView &view) {
+    Value weight = op.getWeight();
+    auto type = cast<RankedTensorType>(weight.getType());
+    if (!type.getElementType().isF32())
+      return success();
+    auto packRows = [&](const ConstantData &data,
+                        MutableArrayRef<uint8_t> out) {
+      quantizer::WeightView source{data.getBytes().data(), view.rows,
+                                   view.columns, view.rowStride,
+                                   view.columnStride};
+      quantizer::packFloatPanels(
+          source, {reinterpret_cast<float *>(out.data()), out.size() / 4});
+    };
+    int64_t panels = quantizer::getNumPanels(view.rows);
+    FailureOr<Value> result =
+        repack(weight, {panels, view.columns, panelRows}, view, packRows);
+    if (failed(result))
+      return failure();
+    op.getWeightMutable().assign(*result);
+    op.setPackedFloat(true);
+    ++numPacked;
+    return success();
+  }
+
+  /// The constant that `value` is, in another order and shape; made once for
+  /// all users that see its rows the same way.
+  FailureOr<Value> repack(Value value, ArrayRef<int64_t> shape,
+                          const WeightView &view, FillFn fill) {
+    auto key = std::make_tuple(value, view.rows, view.rowStride);
+    if (Value known = packed.lookup(key))
+      return known;
+    auto source = value.getDefiningOp<ConstantOp>();
+    if (!source)
+      return emitError(value.getLoc())
+             << "expected a constant to pack, got " << value.getType();
+    FailureOr<ConstantData> data = ConstantData::get(
+        source.getValue(), [&] { return source.emitError(); });
+    if (failed(data))
+      return failure();
+    ConstantData elements = data->expanded();
+    auto type = RankedTensorType::get(
+        shape, cast<ShapedType>(value.getType()).getElementType());
+    FailureOr<ElementsAttr> result = createBlobAttr(
+        value.getLoc(), type, source.getName(),
+        [&](MutableArrayRef<char> out) { fill(elements, asUnsigned(out)); });
+    if (failed(result))
+      return failure();
+    OpBuilder b(source);
+    auto op = ConstantOp::create(b, value.getLoc(), *result);
+    op->setDiscardableAttrs(source->getDiscardableAttrDictionary());
+    packed[key] = op.getResult();
+    return op.getResult();
+  }
+
+  DenseMap<std::tuple<Value, int64_t, int64_t>, Value> packed;
+};
+
+} // namespace
+} // namespace nibble

@@ -1,0 +1,308 @@
+//===- WeightQuantization.cpp - What quantization passes share ------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
+
+#include "mlir/IR/Matchers.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Quantizer/ErrorStatistics.h"
+#include "nibble/Quantizer/Packing.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+MutableArrayRef<uint8_t> asUnsigned(MutableArrayRef<char> bytes) {
+  return {reinterpret_cast<uint8_t *>(bytes.data()), bytes.size()};
+}
+
+/// Codes, scales and zeros as operations of the dialect.
+struct QuantizedConstants {
+  ConstantOp codes, scales, zeros;
+
+  int64_t getBytes() const {
+    int64_t bytes = 0;
+    for (ConstantOp op : {codes, scales, zeros})
+      if (op)
+        bytes += getStorageBytes(cast<ShapedType>(op.getType()));
+    return bytes;
+  }
+};
+
+/// Reads, quantizes and replaces the weights of one module.
+class WeightQuantizer {
+public:
+  explicit WeightQuantizer(QuantizeFn quantize) : quantize(quantize) {}
+
+  LogicalResult run(QuantizableOpInterface op,
+                    const QuantizationRequest &request);
+  QuantizationCounts counts;
+
+private:
+  /// What is known of a weight that was quantized before.
+  struct Entry {
+    DequantizeOp dequantize;
+    LayerReport report;
+  };
+
+  FailureOr<Entry> create(QuantizableOpInterface op,
+                          const QuantizationRequest &request);
+  FailureOr<QuantizedConstants>
+  createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
+                  const quantizer::QuantizedWeight &weight, StringAttr name);
+
+  QuantizeFn quantize;
+  /// By weight, request and whether rows are contiguous. Values are only
+  /// compared, and the constants they refer to outlive the run.
+  DenseMap<std::tuple<void *, Attribute, int64_t>, Entry> known;
+};
+
+/// True if the rows of the view are the last dimension of the weight.
+bool isTransposed(QuantizableOpInterface op) {
+  WeightView view = op.getWeightView();
+  auto type = cast<ShapedType>(op.getWeightOperand().get().getType());
+  return type.getDimSize(0) != view.rows ||
+         (view.rowStride == 1 && view.columns > 1);
+}
+
+FailureOr<QuantizedConstants>
+WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
+                                 const quantizer::QuantizedWeight &weight,
+                                 StringAttr name) {
+  int64_t rows = weight.rows, columns = weight.cols;
+  std::string base = name ? name.str() : "weight";
+  auto create = [&](ArrayRef<int64_t> shape, Type type, StringRef suffix,
+                    llvm::function_ref<void(MutableArrayRef<char>)> fill)
+      -> FailureOr<ConstantOp> {
+    std::string hint = base + suffix.str();
+    FailureOr<ElementsAttr> value =
+        createBlobAttr(loc, RankedTensorType::get(shape, type), hint, fill);
+    if (failed(value))
+      return failure();
+    auto op = ConstantOp::create(b, loc, *value);
+    op->setAttr(NibbleDialect::getLayerNameAttr(), b.getStringAttr(hint));
+    return op;
+  };
+
+  QuantizedConstants constants;
+  FailureOr<ConstantOp> codes = create(
+      scheme.getCodesShape(rows, columns), b.getI8Type(), ".codes",
+      [&](MutableArrayRef<char> out) {
+        quantizer::packRows(weight.codes, rows, columns, scheme.getBits(),
+                            scheme.isSignedCodes(), asUnsigned(out));
+      });
+  SmallVector<int64_t> shape = scheme.getScalesShape(rows, columns);
+  FailureOr<ConstantOp> scales = create(
+      shape, scheme.getScaleType(), ".scales", [&](MutableArrayRef<char> out) {
+        quantizer::encodeScales(weight.scales, weight.scheme.scaleType,
+                                asUnsigned(out));
+      });
+  if (failed(codes) || failed(scales))
+    return failure();
+  constants.codes = *codes;
+  constants.scales = *scales;
+  if (scheme.hasZeros()) {
+    FailureOr<ConstantOp> zeros =
+        create(shape, b.getI8Type(), ".zeros", [&](MutableArrayRef<char> out) {
+          llvm::copy(weight.zeros, asUnsigned(out).begin());
+        });
+    if (failed(zeros))
+      return failure();
+    constants.zeros = *zeros;
+  }
+  return constants;
+}
+
+FailureOr<WeightQuantizer::Entry>
+WeightQuantizer::create(QuantizableOpInterface op,
+                        const QuantizationRequest &request) {
+  Value weight = op.getWeightOperand().get();
+  FailureOr<ConstantData> data = ConstantData::get(weight);
+  if (failed(data))
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": the weight is not a constant that can "
+           << "be read; keep this layer float with a 'skip' rule";
+  auto type = cast<RankedTensorType>(weight.getType());
+
+  // Float32 is read where it lies; other floats are converted, one weight.
+  ConstantData elements = data->expanded();
+  std::vector<float> converted;
+  WeightView view = op.getWeightView();
+  quantizer::WeightView source{elements.getBytes().data(), view.rows,
+                               view.columns, view.rowStride, view.columnStride};
+  if (!type.getElementType().isF32()) {
+    converted.resize(type.getNumElements());
+    if (failed(elements.readFloats(0, converted)))
+      return emitError(op.getLoc(), "layer \"")
+             << op.getLayerName() << "\": expected a weight of floats, got "
+             << type;
+    source.data = reinterpret_cast<const char *>(converted.data());
+  }
+
+  quantizer::QuantizedWeight result(request.scheme, view.rows, view.columns);
+  if (llvm::Error error = quantize(op, source, result))
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": " << llvm::toString(std::move(error));
+  quantizer::ErrorStatistics statistics =
+      quantizer::computeErrorStatistics(source, result);
+
+  Operation *definition = weight.getDefiningOp();
+  OpBuilder b(definition);
+  auto name =
+      definition->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
+  SchemeAttr scheme = getSchemeAttr(op.getContext(), request.scheme);
+  FailureOr<QuantizedConstants> constants =
+      createConstants(b, weight.getLoc(), scheme, result, name);
+  if (failed(constants))
+    return failure();
+  Value zeros = constants->zeros ? constants->zeros.getResult() : Value();
+  auto dequantize = DequantizeOp::create(
+      b, weight.getLoc(), type, constants->codes, constants->scales, zeros,
+      /*group_index=*/Value(), scheme, b.getI64IntegerAttr(1),
+      isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
+      /*unsigned_codes=*/UnitAttr());
+
+  LayerReport report;
+  report.scheme = scheme.getUserName();
+  report.method = request.method;
+  report.groupSize = request.scheme.group;
+  report.symmetric = request.scheme.symmetric;
+  report.scaleType =
+      quantizer::stringifyScaleType(request.scheme.scaleType).str();
+  report.scaleRule =
+      quantizer::stringifyScaleRule(request.scheme.scaleRule).str();
+  report.numWeights = type.getNumElements();
+  report.floatBytes = getStorageBytes(type);
+  report.bytes = constants->getBytes();
+  double sqnr = statistics.getSQNR();
+  if (std::isfinite(sqnr))
+    report.sqnr = sqnr;
+  report.cosine = statistics.getCosine();
+  counts.bytesSaved += report.floatBytes - report.bytes;
+  return Entry{dequantize, report};
+}
+
+LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
+                                   const QuantizationRequest &request) {
+  OpOperand &operand = op.getWeightOperand();
+  auto key = std::make_tuple(operand.get().getAsOpaquePointer(),
+                             op->getAttr(requestAttrName),
+                             op.getWeightView().rowStride);
+  auto found = known.find(key);
+  if (found == known.end()) {
+    FailureOr<Entry> entry = create(op, request);
+    if (failed(entry))
+      return failure();
+    found = known.try_emplace(key, *entry).first;
+  }
+  operand.set(found->second.dequantize.getOutput());
+  setLayerReport(op, found->second.report);
+  op->removeAttr(requestAttrName);
+  ++counts.quantized;
+  return success();
+}
+
+} // namespace
+
+FailureOr<std::optional<QuantizationRequest>>
+QuantizationRequest::get(Operation *op) {
+  Attribute attr = op->getAttr(requestAttrName);
+  if (!attr)
+    return std::optional<QuantizationRequest>();
+  auto dictionary = dyn_cast<DictionaryAttr>(attr);
+  auto method =
+      dictionary ? dictionary.getAs<StringAttr>("method") : StringAttr();
+  auto scheme =
+      dictionary ? dictionary.getAs<SchemeAttr>("scheme") : SchemeAttr();
+  auto rule =
+      dictionary ? dictionary.getAs<StringAttr>("scale_rule") : StringAttr();
+  if (!method || !scheme)
+    return op->emitError("expected ")
+           << requestAttrName
+           << " to be a dictionary with a method and a scheme, got " << attr;
+
+  QuantizationRequest request;
+  request.method = method.str();
+  request.scheme.bits = scheme.getBits();
+  request.scheme.group = scheme.getGroup();
+  request.scheme.symmetric = !scheme.hasZeros();
+  request.scheme.scaleType =
+      scheme.getScaleType().isF32()   ? quantizer::ScaleType::F32
+      : scheme.getScaleType().isF16() ? quantizer::ScaleType::F16
+                                      : quantizer::ScaleType::BF16;
+  if (rule) {
+    auto known = quantizer::symbolizeScaleRule(rule.getValue());
+    if (!known)
+      return op->emitError("unknown scale rule \"") << rule.getValue() << '"';
+    request.scheme.scaleRule = *known;
+  }
+  return std::optional<QuantizationRequest>(request);
+}
+
+DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
+  Builder b(context);
+  return b.getDictionaryAttr(
+      {b.getNamedAttr("method", b.getStringAttr(method)),
+       b.getNamedAttr(
+           "scale_rule",
+           b.getStringAttr(quantizer::stringifyScaleRule(scheme.scaleRule))),
+       b.getNamedAttr("scheme", getSchemeAttr(context, scheme))});
+}
+
+SchemeAttr getSchemeAttr(MLIRContext *context,
+                         const quantizer::QuantizationScheme &scheme) {
+  Builder b(context);
+  Type scaleType;
+  switch (scheme.scaleType) {
+  case quantizer::ScaleType::F16:
+    scaleType = b.getF16Type();
+    break;
+  case quantizer::ScaleType::BF16:
+    scaleType = b.getBF16Type();
+    break;
+  case quantizer::ScaleType::F32:
+    scaleType = b.getF32Type();
+    break;
+  }
+  return SchemeAttr::get(context, scheme.bits, scheme.group, scaleType,
+                         scheme.symmetric ? ZeroKind::None : ZeroKind::Integer,
+                         Packing::Rows);
+}
+
+FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
+                                              QuantizeFn quantize) {
+  WeightQuantizer quantizer(quantize);
+  WalkResult result = module.walk([&](QuantizableOpInterface op) {
+    FailureOr<std::optional<QuantizationRequest>> request =
+        QuantizationRequest::get(op);
+    if (failed(request))
+      return WalkResult::interrupt();
+    if (!*request)
+      return WalkResult::advance();
+    if ((*request)->method != method) {
+      ++quantizer.counts.otherMethods;
+      return WalkResult::advance();
+    }
+    if (failed(quantizer.run(op, **request)))
+      return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  // Float weights without users must not reach the compiled model.
+  module.walk([](ConstantOp op) {
+    if (op->use_empty())
+      op->erase();
+  });
+  return quantizer.counts;
+}
+
+} // namespace nibble

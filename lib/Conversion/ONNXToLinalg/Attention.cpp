@@ -201,6 +201,7 @@ static LogicalResult lowerAttention(OpLowering &l) {
   l.requireEqual(width, l.size(k, 3), "queries and keys differ in head size");
   OpFoldResult pairs = l.mul(n.batch, n.kvHeads);
   OpFoldResult rows = l.mul(n.group, n.queries);
+  q = l.reshape(q, {n.batch, n.kvHeads, n.group, n.queries, width});
   Value scores = l.matmul(l.reshape(q, {pairs, rows, width}),
                           l.reshape(k, {pairs, n.keys, width}),
                           /*transposeB=*/true, acc);

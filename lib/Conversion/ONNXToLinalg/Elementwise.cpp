@@ -166,10 +166,7 @@ static LogicalResult lowerPow(OpLowering &l) {
           if (Value known = knownPower(s, v[0], exponents->front()))
             return known;
         Type type = v[0].getType();
-        if (!isa<FloatType>(type) && !isa<FloatType>(v[1].getType())) {
-          Value power = s.cast(v[1], type, powerUnsigned, false);
-          return Value(math::IPowIOp::create(s.b, s.loc, v[0], power));
-        }
+        // Integers go through f64, as in ONNX Runtime.
         Type wide = type.isF32() ? type : Type(s.b.getF64Type());
         Value base = s.cast(v[0], wide, baseUnsigned, false);
         Value power = s.cast(v[1], wide, powerUnsigned, false);

@@ -207,8 +207,8 @@ public:
     // Casts around them would only add a second, obscure message.
     ConversionConfig config;
     config.buildMaterializations = false;
-    bool converted = succeeded(applyPartialConversion(
-        module, target, std::move(patterns), config));
+    bool converted = succeeded(
+        applyPartialConversion(module, target, std::move(patterns), config));
     if (failed(reportFailures(state)) || !converted)
       return signalPassFailure();
     numLowered += before;

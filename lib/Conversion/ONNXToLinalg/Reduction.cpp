@@ -299,10 +299,6 @@ static LogicalResult lowerCumSum(OpLowering &l) {
   return lowerScan(l, 0, &Scalars::add);
 }
 
-static LogicalResult lowerCumProd(OpLowering &l) {
-  return lowerScan(l, 1, &Scalars::mul);
-}
-
 //===----------------------------------------------------------------------===//
 // TopK
 //===----------------------------------------------------------------------===//
@@ -418,7 +414,6 @@ void addReductions(LowerTable &table) {
   table["onnx.ArgMax"] = lowerArg<true>;
   table["onnx.ArgMin"] = lowerArg<false>;
   table["onnx.CumSum"] = lowerCumSum;
-  table["onnx.CumProd"] = lowerCumProd;
   table["onnx.TopK"] = lowerTopK;
 }
 

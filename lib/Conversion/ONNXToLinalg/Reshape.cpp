@@ -29,34 +29,62 @@ struct Group {
 };
 } // namespace
 
-/// Matches leading dimensions: equal sizes alone, static sizes by their
-/// products. Returns how many dimensions of each side a group takes.
+/// A product of sizes as a constant and the sizes that are not known.
+static std::pair<int64_t, SmallVector<Value>>
+factorsOf(ArrayRef<OpFoldResult> sizes) {
+  std::pair<int64_t, SmallVector<Value>> factors{1, {}};
+  SmallVector<OpFoldResult> work(sizes);
+  while (!work.empty()) {
+    OpFoldResult size = work.pop_back_val();
+    if (auto c = getConstantIntValue(size)) {
+      factors.first *= *c;
+      continue;
+    }
+    auto v = cast<Value>(size);
+    if (auto product = v.getDefiningOp<arith::MulIOp>())
+      work.append({product.getLhs(), product.getRhs()});
+    else
+      factors.second.push_back(v);
+  }
+  return factors;
+}
+
+/// Whether two products have the same factors.
+static bool sameProduct(OpLowering &l, ArrayRef<OpFoldResult> x,
+                        ArrayRef<OpFoldResult> y) {
+  auto [cx, vx] = factorsOf(x);
+  auto [cy, vy] = factorsOf(y);
+  if (cx != cy || cx == 0 || vx.size() != vy.size())
+    return false;
+  for (Value factor : vx) {
+    auto *same = llvm::find_if(
+        vy, [&](Value other) { return l.knownEqual(factor, other); });
+    if (same == vy.end())
+      return false;
+    vy.erase(same);
+  }
+  return true;
+}
+
+/// Matches leading dimensions of both sides by their products, in the
+/// smallest groups. Returns how many dimensions of each side a group takes.
 static SmallVector<std::pair<int64_t, int64_t>>
 matchLeading(OpLowering &l, ArrayRef<OpFoldResult> source,
              ArrayRef<OpFoldResult> target) {
   SmallVector<std::pair<int64_t, int64_t>> groups;
-  while (!source.empty() && !target.empty()) {
-    int64_t p = 1, q = 1;
-    if (!l.knownEqual(source[0], target[0])) {
-      auto left = getConstantIntValue(source[0]);
-      auto right = getConstantIntValue(target[0]);
-      // Grow the smaller product until both agree.
-      while (left && right && *left != *right) {
-        bool growLeft = *left < *right;
-        ArrayRef<OpFoldResult> rest =
-            growLeft ? source.drop_front(p) : target.drop_front(q);
-        auto next = rest.empty() ? std::nullopt : getConstantIntValue(rest[0]);
-        if (!next || *next == 0)
-          return groups;
-        (growLeft ? *left : *right) *= *next;
-        ++(growLeft ? p : q);
-      }
-      if (!left || !right || *left == 0)
-        return groups;
-    }
-    groups.push_back({p, q});
-    source = source.drop_front(p);
-    target = target.drop_front(q);
+  auto next = [&]() -> std::optional<std::pair<int64_t, int64_t>> {
+    int64_t rows = source.size(), columns = target.size();
+    for (int64_t total = 2; total <= rows + columns; ++total)
+      for (int64_t p = std::max<int64_t>(1, total - columns);
+           p <= std::min(rows, total - 1); ++p)
+        if (sameProduct(l, source.take_front(p), target.take_front(total - p)))
+          return std::make_pair(p, total - p);
+    return std::nullopt;
+  };
+  while (auto group = next()) {
+    groups.push_back(*group);
+    source = source.drop_front(group->first);
+    target = target.drop_front(group->second);
   }
   return groups;
 }

@@ -213,8 +213,7 @@ Value OpLowering::broadcastTo(Value tensor, ArrayRef<OpFoldResult> sizes) {
   SmallVector<AffineExpr> exprs;
   for (int64_t dim = 0; dim < rank; ++dim) {
     int64_t d = dim + resultRank - rank;
-    bool stretched =
-        isOne(tensor, dim) && getConstantIntValue(sizes[d]) != 1;
+    bool stretched = isOne(tensor, dim) && getConstantIntValue(sizes[d]) != 1;
     exprs.push_back(stretched ? b.getAffineConstantExpr(0)
                               : b.getAffineDimExpr(d));
     if (!stretched)

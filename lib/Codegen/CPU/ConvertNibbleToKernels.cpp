@@ -48,16 +48,7 @@ Value flatten(OpBuilder &b, Location loc, Value value) {
     memref::CopyOp::create(b, loc, value, copy);
     value = copy;
   }
-  if (type.getRank() > 1) {
-    auto all = llvm::to_vector<2>(llvm::seq<int64_t>(0, type.getRank()));
-    value = memref::CollapseShapeOp::create(
-        b, loc, value, ArrayRef<ReassociationIndices>(all));
-  } else if (type.getRank() == 0) {
-    value = memref::ExpandShapeOp::create(b, loc, ArrayRef<int64_t>{1}, value,
-                                          ArrayRef<ReassociationIndices>{});
-  }
-  auto flat = MemRefType::get({ShapedType::kDynamic}, type.getElementType());
-  return b.createOrFold<memref::CastOp>(loc, flat, value);
+  return KernelBuilder(b, loc, CpuTarget()).flatView(value);
 }
 
 struct ConvertNibbleToKernels

@@ -136,6 +136,20 @@ Value KernelBuilder::maskRange(Index begin, Index end) {
 // Memory
 //===----------------------------------------------------------------------===//
 
+Value KernelBuilder::flatView(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (type.getRank() > 1) {
+    auto all = llvm::to_vector<2>(llvm::seq<int64_t>(0, type.getRank()));
+    memref = memref::CollapseShapeOp::create(
+        b, loc, memref, ArrayRef<ReassociationIndices>(all));
+  } else if (type.getRank() == 0) {
+    memref = memref::ExpandShapeOp::create(b, loc, ArrayRef<int64_t>{1}, memref,
+                                           ArrayRef<ReassociationIndices>{});
+  }
+  auto flat = MemRefType::get({ShapedType::kDynamic}, type.getElementType());
+  return b.createOrFold<memref::CastOp>(loc, flat, memref);
+}
+
 Value KernelBuilder::load(Value memref, Index at) {
   return memref::LoadOp::create(b, loc, memref, ValueRange{at});
 }

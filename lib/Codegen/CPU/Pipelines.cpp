@@ -26,6 +26,7 @@ using namespace mlir;
 namespace nibble::codegen {
 
 void populateBufferizationPipeline(OpPassManager &pm) {
+  pm.addPass(createNibbleProtectInputsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
@@ -54,7 +55,11 @@ void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
   options.avx512 = target.avx512;
   options.fma = target.fma;
   pm.addPass(createConvertNibbleToKernelsPass(options));
-  pm.addPass(createConvertLinalgToLoopsPass());
+  NibbleLowerLinalgToLoopsPassOptions loops;
+  loops.avx512 = target.avx512;
+  loops.fma = target.fma;
+  pm.addNestedPass<func::FuncOp>(createNibbleLowerLinalgToLoopsPass(loops));
+  pm.addNestedPass<func::FuncOp>(createNibbleApproximateMathPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

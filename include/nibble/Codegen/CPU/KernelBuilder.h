@@ -121,6 +121,8 @@ public:
   mlir::Value maskRange(Index begin, Index end);
 
   // Memory (one-dimensional memrefs).
+  /// A memref without a layout as one dimension of unknown size.
+  mlir::Value flatView(mlir::Value memref);
   mlir::Value load(mlir::Value memref, Index at);
   void store(mlir::Value value, mlir::Value memref, Index at);
   mlir::Value loadVector(mlir::Value memref, Index at, int64_t size = lanes);

@@ -50,6 +50,72 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
   ];
 }
 
+def NibbleLowerLinalgToLoopsPass : Pass<"nibble-lower-linalg-to-loops", "::mlir::func::FuncOp"> {
+  let summary = "Lower linalg on memrefs to vector loops on all threads";
+  let description = [{
+    What no kernel took: elementwise chains, reductions, pooling, transposes,
+    products of two values that are computed. Neighbouring loops that run
+    through memory without a gap become one. One loop is cut into vectors of 16,
+    the last of them masked; sums of a tile stay in registers; outer parallel
+    loops are shared by threads when there is enough work.
+
+    Before:
+    ```mlir
+    linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<?x64xf32>) outs(%y : memref<?x64xf32>) {
+    ^bb0(%a: f32, %b: f32):
+      %0 = arith.addf %a, %a : f32
+      linalg.yield %0 : f32
+    }
+    ```
+    After:
+    ```mlir
+    scf.parallel (%t) = (%c0) to (%tasks) step (%c1) {
+      scf.for %i = %lo to %hi step %c16 {
+        %0 = vector.load %x1[%i] : memref<?xf32>, vector<16xf32>
+        %1 = arith.addf %0, %0 : vector<16xf32>
+        vector.store %1, %y1[%i] : memref<?xf32>, vector<16xf32>
+    ```
+  }];
+  let options = [
+    Option<"avx512", "avx512", "bool", /*default=*/"true",
+           "The CPU has AVX-512 F, BW, DQ and VL">,
+    Option<"fma", "fma", "bool", /*default=*/"true",
+           "The CPU has fused multiply-add">
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Operations that became loops">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
+def NibbleApproximateMathPass : Pass<"nibble-approximate-math", "::mlir::func::FuncOp"> {
+  let summary = "Compute mathematical functions without calls";
+  let description = [{
+    exp, expm1, log, log1p, log2, tanh, erf and erfc of f32 become polynomials
+    on whole vectors, with a relative error below 1e-6. The other functions stay
+    calls of libm, one for each lane.
+
+    Before:
+    ```mlir
+    %1 = math.exp %0 : vector<16xf32>
+    ```
+    After:
+    ```mlir
+    %1 = math.fma %r, %c5, %c4 : vector<16xf32>
+    ...
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::func::FuncOp"> {
   let summary = "Make parallel loops cheap: no needless threads, scratch per thread";
   let description = [{
@@ -77,6 +143,25 @@ def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::func::FuncOp"> {
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::omp::OpenMPDialect"];
+}
+
+def NibbleProtectInputsPass : Pass<"nibble-protect-inputs", "::mlir::ModuleOp"> {
+  let summary = "Forbid writing to the arguments of public functions";
+  let description = [{
+    The inputs of a model belong to its caller. Before bufferization every
+    tensor argument of a public function is marked, so that nothing is computed
+    in place in it.
+
+    Before:
+    ```mlir
+    func.func @main_graph(%x: tensor<4xf32>) -> tensor<4xf32>
+    ```
+    After:
+    ```mlir
+    func.func @main_graph(%x: tensor<4xf32> {bufferization.writable = false}) -> tensor<4xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
 def NibbleLowerAssertPass : Pass<"nibble-lower-assert", "::mlir::ModuleOp"> {

@@ -48,11 +48,11 @@ nibble::quantizer::quantize(StringRef name, const MethodInput &input) {
                                    llvm::join(names, ", "));
   }
   if (llvm::Error error = input.scheme.verify())
-    return std::move(error);
+    return error;
   if (llvm::Error error = method->supports(input.scheme))
-    return std::move(error);
+    return error;
   QuantizedWeight result(input.scheme, input.weight.rows, input.weight.cols);
   if (llvm::Error error = method->run(input, result))
-    return std::move(error);
+    return error;
   return std::move(result);
 }

@@ -23,14 +23,17 @@ AtomicFile::AtomicFile(fs::TempFile file, llvm::StringRef path)
                                                   /*shouldClose=*/false);
 }
 
+AtomicFile::AtomicFile(std::unique_ptr<llvm::raw_fd_ostream> device,
+                       llvm::StringRef path)
+    : stream(std::move(device)), path(path) {}
+
 AtomicFile::~AtomicFile() {
-  if (!temporary)
-    return;
   // A stream that is destroyed with an error pending ends the process.
   if (stream)
     stream->clear_error();
   stream.reset();
-  llvm::consumeError(temporary->discard());
+  if (temporary)
+    llvm::consumeError(temporary->discard());
 }
 
 static llvm::Error makeError(llvm::StringRef path, std::error_code error) {
@@ -42,6 +45,15 @@ llvm::Expected<AtomicFile> AtomicFile::create(llvm::StringRef path,
                                               bool executable) {
   if (fs::is_directory(path))
     return makeError(path, std::make_error_code(std::errc::is_a_directory));
+  if (fs::exists(path) && !fs::is_regular_file(path)) {
+    // A device or a pipe is written to; a rename would put a file in its place.
+    std::error_code error;
+    auto device = std::make_unique<llvm::raw_fd_ostream>(
+        path, error, fs::CD_OpenExisting, fs::FA_Write, fs::OF_None);
+    if (error)
+      return makeError(path, error);
+    return AtomicFile(std::move(device), path);
+  }
   llvm::SmallString<128> model(path);
   model += ".tmp-%%%%%%%%";
   // The mode that open(2) would give a new file of this kind.
@@ -60,6 +72,8 @@ llvm::Error AtomicFile::commit() {
   std::error_code error = stream->error();
   stream->clear_error();
   stream.reset();
+  if (!temporary)
+    return error ? makeError(path, error) : llvm::Error::success();
   // Delayed allocation reports a full disk only when data reaches it.
   if (!error && ::fdatasync(temporary->FD) != 0 &&
       (errno == ENOSPC || errno == EDQUOT || errno == EIO))

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/PassProgress.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
 
 using namespace mlir;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/Size.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using llvm::StringRef;

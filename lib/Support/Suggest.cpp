@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/Suggest.h"
+#include "llvm/ADT/Twine.h"
 #include <algorithm>
 
 using llvm::StringRef;

@@ -21,7 +21,8 @@ namespace nibble {
 
 /// A file that is written under a temporary name in the folder of its final one
 /// and renamed when it is complete. Without `commit` nothing is left behind,
-/// also when the process is ended by a signal that LLVM handles.
+/// also when the process is ended by a signal that LLVM handles. A path that is
+/// a device or a pipe, such as /dev/null, is written to directly.
 class AtomicFile {
 public:
   /// Errors name the path and the system's reason: a folder that is missing or
@@ -38,7 +39,9 @@ public:
   /// Where to write. Failures, a full disk among them, come out of `commit`.
   llvm::raw_fd_ostream &os() { return *stream; }
   /// Name of the file until it is committed, for writers that need a path.
-  llvm::StringRef getTemporaryPath() const { return temporary->TmpName; }
+  llvm::StringRef getTemporaryPath() const {
+    return temporary ? llvm::StringRef(temporary->TmpName) : path;
+  }
   const std::string &getPath() const { return path; }
 
   /// Closes the file and gives it its name, replacing an older one.
@@ -46,6 +49,8 @@ public:
 
 private:
   AtomicFile(llvm::sys::fs::TempFile file, llvm::StringRef path);
+  AtomicFile(std::unique_ptr<llvm::raw_fd_ostream> device,
+             llvm::StringRef path);
 
   std::optional<llvm::sys::fs::TempFile> temporary;
   std::unique_ptr<llvm::raw_fd_ostream> stream;

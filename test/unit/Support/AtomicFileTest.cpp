@@ -95,3 +95,19 @@ TEST_F(AtomicFileTest, ReportsDataThatDoesNotFit) {
             std::string::npos);
   EXPECT_EQ(countFiles(), 0);
 }
+
+TEST_F(AtomicFileTest, WritesToDevicesInPlace) {
+  if (!fs::exists("/dev/full"))
+    GTEST_SKIP() << "no /dev/full here";
+  auto file = AtomicFile::create("/dev/null");
+  ASSERT_TRUE(static_cast<bool>(file)) << llvm::toString(file.takeError());
+  file->os() << "nothing";
+  EXPECT_FALSE(static_cast<bool>(file->commit()));
+  EXPECT_FALSE(fs::is_regular_file("/dev/null"));
+
+  auto full = AtomicFile::create("/dev/full");
+  ASSERT_TRUE(static_cast<bool>(full)) << llvm::toString(full.takeError());
+  full->os() << "nothing";
+  EXPECT_EQ(llvm::toString(full->commit()),
+            "can't write '/dev/full': No space left on device");
+}

@@ -9,6 +9,7 @@
 #include "nibble/Support/Progress.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/Pass.h"
 #include "nibble/Support/PassProgress.h"
 #include "gtest/gtest.h"
 

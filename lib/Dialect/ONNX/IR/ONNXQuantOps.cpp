@@ -35,7 +35,11 @@ static LogicalResult verifyQuantization(Operation *op, Value input, Value scale,
   auto inputType = dyn_cast<RankedTensorType>(input.getType());
   auto scaleType = dyn_cast<RankedTensorType>(scale.getType());
   auto zeroType = dyn_cast<RankedTensorType>(zeroPoint.getType());
-  if (scaleType && zeroType &&
+  // One element is a scalar, whatever its rank.
+  auto isScalar = [](RankedTensorType type) {
+    return type.hasStaticShape() && type.getNumElements() == 1;
+  };
+  if (scaleType && zeroType && !(isScalar(scaleType) && isScalar(zeroType)) &&
       failed(verifyCompatibleShape(scaleType, zeroType)))
     return op->emitOpError() << "zero point has type " << zeroType
                              << ", but the scale has " << scaleType;

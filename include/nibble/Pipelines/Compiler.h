@@ -1,0 +1,65 @@
+//===- Compiler.h - One compilation, from a file to a file -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_PIPELINES_COMPILER_H
+#define NIBBLE_PIPELINES_COMPILER_H
+
+#include "nibble/Pipelines/CompileOptions.h"
+#include "nibble/Target/CpuTarget.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/PassManager.h"
+#include <functional>
+
+namespace nibble {
+struct QuantizePipelineOptions;
+
+/// Compiles one model as `options` say. Problems are reported as diagnostics of
+/// the context; after a failure no output file exists or has changed.
+class Compiler {
+public:
+  /// Prepares a pass manager: debugging options, plugins' instrumentation.
+  using PassManagerSetup =
+      std::function<llvm::LogicalResult(mlir::PassManager &)>;
+
+  Compiler(mlir::MLIRContext *context, CompileOptions options,
+           PassManagerSetup setup = nullptr);
+
+  /// Reads, compiles, writes.
+  llvm::LogicalResult run();
+
+  /// Reads `options.inputFile`: ONNX, or MLIR as any phase writes it.
+  mlir::OwningOpRef<mlir::ModuleOp> readInput();
+  /// Brings a module from its phase to `options.getLastPhase()`, at most to
+  /// the LLVM dialect.
+  llvm::LogicalResult lower(mlir::ModuleOp module);
+  /// Writes the module, or the binary made from it.
+  llvm::LogicalResult writeOutput(mlir::ModuleOp module);
+
+private:
+  llvm::LogicalResult runPhase(mlir::ModuleOp module, Phase phase);
+  llvm::LogicalResult printEstimate(mlir::ModuleOp module);
+  mlir::FailureOr<target::CpuTarget> getCpu();
+  void setQuantizeOptions(QuantizePipelineOptions &quantize) const;
+
+  mlir::MLIRContext *context;
+  CompileOptions options;
+  PassManagerSetup setup;
+};
+
+/// Name of the module attribute that says which phase a module has reached.
+constexpr llvm::StringLiteral phaseAttrName = "nibble.phase";
+
+/// Writes `module` as text, or as bytecode if the name ends in `.mlirbc`.
+/// Constants that passes made and that are larger than `maxDenseBytes` go to
+/// `<path without extension>.weights` beside it and are printed as references.
+llvm::LogicalResult writeModule(mlir::ModuleOp module, llvm::StringRef path);
+
+} // namespace nibble
+
+#endif // NIBBLE_PIPELINES_COMPILER_H

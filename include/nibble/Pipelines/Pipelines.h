@@ -1,0 +1,90 @@
+//===- Pipelines.h - The phases as pass pipelines -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A compilation is a row of phases, each a pass pipeline that is also
+// registered under a name (`nibble-onnx-pipeline`, ...), so that nibble-opt runs
+// exactly what nibble-compile runs.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_PIPELINES_PIPELINES_H
+#define NIBBLE_PIPELINES_PIPELINES_H
+
+#include "nibble/Codegen/CPU/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace nibble {
+
+/// Options of the quantizing phase, as on the command line of nibble-compile.
+struct QuantizePipelineOptions
+    : public mlir::PassPipelineOptions<QuantizePipelineOptions> {
+  Option<std::string> scheme{
+      *this, "scheme", llvm::cl::desc("scheme of the weights"),
+      llvm::cl::init("none")};
+  Option<std::string> method{*this, "method",
+                             llvm::cl::desc("how codes are found"),
+                             llvm::cl::init("rtn")};
+  Option<int64_t> groupSize{*this, "group-size",
+                            llvm::cl::desc("weights that share a scale"),
+                            llvm::cl::init(128)};
+  Option<bool> symmetric{*this, "symmetric", llvm::cl::desc("no zero points"),
+                         llvm::cl::init(true)};
+  Option<std::string> scaleType{*this, "scale-type",
+                                llvm::cl::desc("type of the scales"),
+                                llvm::cl::init("f16")};
+  Option<std::string> scaleRule{*this, "scale-rule",
+                                llvm::cl::desc("how a scale is chosen"),
+                                llvm::cl::init("absmax")};
+  Option<std::string> head{
+      *this, "head", llvm::cl::desc("scheme of embedding and output head"),
+      llvm::cl::init("none")};
+  Option<std::string> config{*this, "config",
+                             llvm::cl::desc("YAML file with rules"),
+                             llvm::cl::init("")};
+  Option<bool> allowUnfused{
+      *this, "allow-unfused",
+      llvm::cl::desc("unfused weights are a remark, not an error"),
+      llvm::cl::init(false)};
+};
+
+/// Options of the phase that makes vector code.
+struct VectorPipelineOptions
+    : public mlir::PassPipelineOptions<VectorPipelineOptions> {
+  Option<bool> avx512{*this, "avx512",
+                      llvm::cl::desc("the CPU has AVX-512 F, BW, DQ and VL"),
+                      llvm::cl::init(true)};
+  Option<bool> fma{*this, "fma",
+                   llvm::cl::desc("the CPU has fused multiply-add"),
+                   llvm::cl::init(true)};
+};
+
+/// `onnx`: old operator forms to the newest, shapes, folded constants.
+void buildOnnxPipeline(mlir::OpPassManager &passes);
+/// `nibble`: quantizable operations found, everything else to linalg.
+void buildNibblePipeline(mlir::OpPassManager &passes);
+/// The first step of `quantized` alone: a scheme for each weight.
+void buildAssignPipeline(mlir::OpPassManager &passes,
+                         const QuantizePipelineOptions &options);
+/// `quantized`: schemes assigned, codes computed, dequantization fused.
+void buildQuantizePipeline(mlir::OpPassManager &passes,
+                           const QuantizePipelineOptions &options);
+/// `linalg`: weights in kernel order, elementwise chains fused.
+void buildLinalgPipeline(mlir::OpPassManager &passes);
+/// `vector`: buffers, generated kernels, parallel loops, placed weights.
+void buildVectorPipeline(mlir::OpPassManager &passes,
+                         const codegen::CpuTarget &target);
+/// `llvm`: the LLVM dialect, with OpenMP.
+void buildLLVMPipeline(mlir::OpPassManager &passes);
+
+/// Registers all of the above by name.
+void registerPipelines();
+
+} // namespace nibble
+
+#endif // NIBBLE_PIPELINES_PIPELINES_H

@@ -1,0 +1,301 @@
+//===- CompileMain.cpp - The nibble-compile tool -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/CompileMain.h"
+#include "nibble/Pipelines/CompileOptions.h"
+#include "nibble/Pipelines/Compiler.h"
+#include "nibble/Pipelines/InitNibble.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Remark/RemarkStreamer.h"
+#include "mlir/Support/Timing.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
+#include "llvm/Remarks/RemarkFormat.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+using namespace nibble;
+namespace cl = llvm::cl;
+
+namespace {
+/// The options of the tool. They exist only while the tool runs, so that other
+/// tools and plugins that link the library do not see them.
+struct CommandLine {
+  cl::OptionCategory general{"Compilation"};
+  cl::OptionCategory quantization{"Quantization"};
+  cl::OptionCategory code{"Code and binaries"};
+  cl::OptionCategory output{"Reports and progress"};
+  CompileOptions defaults;
+
+  cl::opt<std::string> input{cl::Positional, cl::desc("MODEL (.onnx or .mlir)"),
+                             cl::Required, cl::cat(general)};
+  cl::opt<std::string> outputFile{
+      "o",
+      cl::desc("output: X.so, X.o (and X.h), X.mlir, X.onnx, or X for an "
+               "executable"),
+      cl::value_desc("OUT"), cl::cat(general)};
+  cl::opt<EmitKind> emit{
+      "emit", cl::desc("kind of output, whatever its name is"), cl::cat(general),
+      cl::values(clEnumValN(EmitKind::SharedLibrary, "so", "shared library"),
+                 clEnumValN(EmitKind::ObjectFile, "obj",
+                            "object file and C header"),
+                 clEnumValN(EmitKind::Executable, "exe", "executable"),
+                 clEnumValN(EmitKind::MLIR, "mlir", "IR of the last phase"),
+                 clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
+                 clEnumValN(EmitKind::Assembly, "asm", "assembly"),
+                 clEnumValN(EmitKind::ONNX, "onnx",
+                            "the normalized model, for ONNX tools"))};
+  cl::opt<Phase> compileTo{
+      "compile-to", cl::desc("stop when this phase is complete"),
+      cl::cat(general),
+      cl::values(
+          clEnumValN(Phase::ONNX, "onnx", "imported and normalized"),
+          clEnumValN(Phase::Nibble, "nibble", "quantizable operations found"),
+          clEnumValN(Phase::Quantized, "quantized", "weights quantized"),
+          clEnumValN(Phase::Linalg, "linalg", "weights packed, loops fused"),
+          clEnumValN(Phase::Vector, "vector", "buffers, loops and vectors"),
+          clEnumValN(Phase::LLVM, "llvm", "the LLVM dialect"),
+          clEnumValN(Phase::Object, "object", "machine code (default)"))};
+  cl::list<std::string> dims{
+      "dim", cl::desc("fix a symbolic dimension; may be repeated"),
+      cl::value_desc("NAME=N"), cl::cat(general)};
+  cl::list<std::string> plugins{
+      "load-pass-plugin", cl::desc("load passes from a shared library"),
+      cl::value_desc("FILE"), cl::cat(general)};
+  cl::list<std::string> inserted{
+      "insert-passes",
+      cl::desc("run a textual pass pipeline when PHASE is complete"),
+      cl::value_desc("PHASE:PIPELINE"), cl::cat(general)};
+
+  cl::opt<std::string> quantize{
+      "quantize",
+      cl::desc("scheme of the weights: none, W8A16, W4A16, W3A16, W2A16 "
+               "(default none)"),
+      cl::value_desc("SCHEME"), cl::init(defaults.quantize),
+      cl::cat(quantization)};
+  cl::opt<std::string> method{"method",
+                              cl::desc("how codes are found (default rtn)"),
+                              cl::value_desc("METHOD"),
+                              cl::init(defaults.method), cl::cat(quantization)};
+  cl::opt<int64_t> groupSize{
+      "group-size",
+      cl::desc("weights that share a scale; -1: a whole output channel "
+               "(default 128)"),
+      cl::value_desc("N"), cl::init(defaults.groupSize), cl::cat(quantization)};
+  cl::opt<bool> symmetric{"symmetric",
+                          cl::desc("no zero points (this is the default)"),
+                          cl::cat(quantization)};
+  cl::opt<bool> asymmetric{"asymmetric", cl::desc("integer zero points"),
+                           cl::cat(quantization)};
+  cl::opt<std::string> scaleRule{
+      "scale-rule", cl::desc("how a scale is chosen (default absmax)"),
+      cl::value_desc("RULE"), cl::init(defaults.scaleRule),
+      cl::cat(quantization)};
+  cl::opt<std::string> scaleType{
+      "scale-type", cl::desc("type of the scales: f16, bf16, f32 (default f16)"),
+      cl::value_desc("TYPE"), cl::init(defaults.scaleType),
+      cl::cat(quantization)};
+  cl::opt<std::string> head{
+      "head",
+      cl::desc("scheme of the embedding and output head of a language model "
+               "(default none)"),
+      cl::value_desc("SCHEME"), cl::init(defaults.head), cl::cat(quantization)};
+  cl::opt<std::string> config{
+      "config", cl::desc("rules that say per layer what to do (YAML)"),
+      cl::value_desc("FILE"), cl::cat(quantization)};
+  cl::opt<bool> allowUnfused{
+      "allow-unfused",
+      cl::desc("a float copy of a quantized weight is a remark, not an error"),
+      cl::cat(quantization)};
+
+  cl::opt<std::string> target{"target", cl::desc("cpu (default) or cuda"),
+                              cl::value_desc("TARGET"),
+                              cl::init(defaults.target), cl::cat(code)};
+  cl::opt<std::string> march{
+      "march", cl::desc("processor: native (default), x86-64-v3, ..."),
+      cl::value_desc("CPU"), cl::init(defaults.march), cl::cat(code)};
+  cl::opt<std::string> compute{"compute",
+                               cl::desc("type of the arithmetic (default f32)"),
+                               cl::value_desc("TYPE"),
+                               cl::init(defaults.compute), cl::cat(code)};
+  cl::opt<unsigned> threads{
+      "threads",
+      cl::desc("threads of the compiler and of the model (default: all)"),
+      cl::value_desc("N"), cl::init(defaults.threads), cl::cat(code)};
+  cl::opt<std::string> weights{
+      "weights",
+      cl::desc("embedded in the binary, or a sidecar file beside it (default: "
+               "sidecar above 1.5 GB)"),
+      cl::value_desc("WHERE"), cl::init(defaults.weights), cl::cat(code)};
+
+  cl::list<std::string> reports{
+      "report",
+      cl::desc("what became of each layer: FILE.json, FILE.html, or FILE.yaml, "
+               "which is a valid --config; may be repeated"),
+      cl::value_desc("FILE"), cl::cat(output)};
+  cl::opt<bool> estimate{
+      "estimate", cl::desc("print sizes and memory before any work, and stop"),
+      cl::cat(output)};
+  cl::opt<bool> json{"json", cl::desc("print results as JSON"),
+                     cl::cat(output)};
+  cl::opt<std::string> progress{
+      "progress", cl::desc("progress on the terminal: auto (default), always, "
+                           "never"),
+      cl::value_desc("WHEN"), cl::init(defaults.progress), cl::cat(output)};
+
+  cl::opt<std::string> remarksAll{
+      "remarks-filter", cl::desc("show all remarks of matching categories"),
+      cl::value_desc("REGEX"), cl::cat(output)};
+  cl::opt<std::string> remarksMissed{
+      "remarks-filter-missed", cl::desc("show missed optimizations"),
+      cl::value_desc("REGEX"), cl::cat(output)};
+  cl::opt<std::string> remarksPassed{
+      "remarks-filter-passed", cl::desc("show successful optimizations"),
+      cl::value_desc("REGEX"), cl::cat(output)};
+  cl::opt<std::string> remarksFile{
+      "remarks-output-file", cl::desc("write remarks as YAML instead"),
+      cl::value_desc("FILE"), cl::cat(output)};
+
+  /// The options as the user gave them, or what is wrong with them.
+  llvm::Expected<CompileOptions> getOptions() const;
+};
+} // namespace
+
+llvm::Expected<CompileOptions> CommandLine::getOptions() const {
+  CompileOptions options;
+  options.inputFile = input;
+  options.outputFile = outputFile;
+  if (emit.getNumOccurrences())
+    options.emit = emit.getValue();
+  if (compileTo.getNumOccurrences())
+    options.compileTo = compileTo.getValue();
+  options.dims.assign(dims.begin(), dims.end());
+  options.quantize = quantize;
+  options.method = method;
+  options.groupSize = groupSize;
+  if (symmetric && asymmetric)
+    return llvm::createStringError(
+        "--symmetric and --asymmetric exclude each other: give one of them");
+  options.symmetric = !asymmetric;
+  options.scaleRule = scaleRule;
+  options.scaleType = scaleType;
+  options.head = head;
+  options.configFile = config;
+  options.allowUnfused = allowUnfused;
+  options.target = target;
+  options.march = march;
+  options.compute = compute;
+  options.threads = threads;
+  options.weights = weights;
+  options.reports.assign(reports.begin(), reports.end());
+  options.estimate = estimate;
+  options.json = json;
+  options.progress = progress;
+  for (StringRef insertion : inserted) {
+    auto [name, pipeline] = insertion.split(':');
+    std::optional<Phase> phase = symbolizePhase(name);
+    if (!phase || *phase == Phase::Object || pipeline.empty())
+      return llvm::createStringError(
+          "--insert-passes=" + insertion +
+          ": expected PHASE:PIPELINE with one of the phases onnx, nibble, "
+          "quantized, linalg, vector, llvm");
+    options.insertedPipelines.push_back({*phase, pipeline.str()});
+  }
+  if (options.outputFile.empty() && !options.estimate)
+    return llvm::createStringError(
+        "no output file: name one with -o (X.so, X.o, X.mlir, X.onnx, or X for "
+        "an executable)");
+  if (llvm::Error error = options.validate())
+    return std::move(error);
+  return options;
+}
+
+static LogicalResult enableRemarks(MLIRContext &context,
+                                   const CommandLine &line) {
+  remark::RemarkCategories categories;
+  if (!line.remarksAll.empty())
+    categories.all = line.remarksAll;
+  if (!line.remarksMissed.empty())
+    categories.missed = line.remarksMissed;
+  if (!line.remarksPassed.empty())
+    categories.passed = line.remarksPassed;
+  if (!categories.all && !categories.missed && !categories.passed) {
+    if (line.remarksFile.empty())
+      return success();
+    categories.all = ".*";
+  }
+  auto policy = std::make_unique<remark::RemarkEmittingPolicyAll>();
+  if (line.remarksFile.empty())
+    return remark::enableOptimizationRemarks(context, nullptr,
+                                             std::move(policy), categories,
+                                             /*printAsEmitRemarks=*/true);
+  return remark::enableOptimizationRemarksWithLLVMStreamer(
+      context, line.remarksFile, llvm::remarks::Format::YAML,
+      std::move(policy), categories);
+}
+
+int nibble::compileMain(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  DialectRegistry registry;
+  nibble::registerAllDialects(registry);
+  nibble::registerAllPasses();
+
+  CommandLine line;
+  registerAsmPrinterCLOptions();
+  registerMLIRContextCLOptions();
+  registerPassManagerCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "Nibble: compiles a trained model to a quantized native binary\n",
+          &llvm::errs()))
+    return 2;
+  llvm::Expected<CompileOptions> options = line.getOptions();
+  if (!options) {
+    llvm::WithColor::error(llvm::errs(), "nibble-compile")
+        << llvm::toString(options.takeError()) << '\n';
+    return 2;
+  }
+  for (const std::string &file : line.plugins) {
+    llvm::Expected<PassPlugin> plugin = PassPlugin::load(file);
+    if (!plugin) {
+      llvm::WithColor::error(llvm::errs(), "nibble-compile")
+          << "can't load the pass plugin '" << file
+          << "': " << llvm::toString(plugin.takeError()) << '\n';
+      return 1;
+    }
+    plugin->registerPassRegistryCallbacks();
+  }
+
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  std::unique_ptr<llvm::DefaultThreadPool> pool;
+  if (options->threads != 1) {
+    pool = std::make_unique<llvm::DefaultThreadPool>(
+        llvm::hardware_concurrency(options->threads));
+    context.setThreadPool(*pool);
+  }
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  if (failed(enableRemarks(context, line)))
+    return 1;
+
+  DefaultTimingManager timing;
+  applyDefaultTimingManagerCLOptions(timing);
+  TimingScope root = timing.getRootScope();
+  Compiler compiler(&context, *options, [&](PassManager &passes) {
+    passes.enableTiming(root);
+    return applyPassManagerCLOptions(passes);
+  });
+  return failed(compiler.run());
+}

@@ -1,0 +1,216 @@
+//===- Compiler.cpp - One compilation, from a file to a file -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/Compiler.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Format/ONNX/Export.h"
+#include "nibble/Format/ONNX/Import.h"
+#include "nibble/Pipelines/Estimate.h"
+#include "nibble/Pipelines/Pipelines.h"
+#include "nibble/Target/Emit.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace nibble;
+
+Compiler::Compiler(MLIRContext *context, CompileOptions options,
+                   PassManagerSetup setup)
+    : context(context), options(std::move(options)), setup(std::move(setup)) {}
+
+OwningOpRef<ModuleOp> Compiler::readInput() {
+  StringRef path = options.inputFile;
+  Location loc = FileLineColLoc::get(context, path, 0, 0);
+  StringRef extension = llvm::sys::path::extension(path);
+  if (extension != ".onnx" && extension != ".mlir" && extension != ".mlirbc") {
+    emitError(loc) << "expected a model named X.onnx, X.mlir or X.mlirbc, got '"
+                   << path << "'";
+    return {};
+  }
+  if (extension == ".onnx") {
+    format::ImportOptions imported;
+    for (StringRef text : options.dims) {
+      llvm::Expected<std::pair<std::string, int64_t>> dim =
+          format::parseDim(text);
+      if (!dim) {
+        emitError(loc) << llvm::toString(dim.takeError());
+        return {};
+      }
+      imported.dims.push_back(std::move(*dim));
+    }
+    return format::importONNX(path, context, imported);
+  }
+  if (!options.dims.empty()) {
+    emitError(loc) << "--dim needs a model in ONNX form: dimensions of '" << path
+                   << "' were fixed when it was imported";
+    return {};
+  }
+  // References in the IR are relative to the file that holds it.
+  auto *dialect = context->getOrLoadDialect<NibbleDialect>();
+  StringRef folder = llvm::sys::path::parent_path(path);
+  dialect->getFileMap().addSearchDirectory(folder.empty() ? "." : folder);
+  ParserConfig config(context);
+  return parseSourceFile<ModuleOp>(path, config);
+}
+
+FailureOr<target::CpuTarget> Compiler::getCpu() {
+  return target::CpuTarget::get(options.march, [&]() {
+    return emitError(UnknownLoc::get(context)) << "--march: ";
+  });
+}
+
+/// The pipeline's options have no copies: they are made where they are used.
+void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
+  quantize.scheme = options.quantize;
+  quantize.method = options.method;
+  quantize.groupSize = options.groupSize;
+  quantize.symmetric = options.symmetric;
+  quantize.scaleType = options.scaleType;
+  quantize.scaleRule = options.scaleRule;
+  quantize.head = options.head;
+  quantize.config = options.configFile;
+  quantize.allowUnfused = options.allowUnfused;
+}
+
+LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
+  PassManager passes(context, ModuleOp::getOperationName());
+  if (setup && failed(setup(passes)))
+    return failure();
+  switch (phase) {
+  case Phase::ONNX:
+    buildOnnxPipeline(passes);
+    break;
+  case Phase::Nibble:
+    buildNibblePipeline(passes);
+    break;
+  case Phase::Quantized: {
+    QuantizePipelineOptions quantize;
+    setQuantizeOptions(quantize);
+    buildQuantizePipeline(passes, quantize);
+    break;
+  }
+  case Phase::Linalg:
+    buildLinalgPipeline(passes);
+    break;
+  case Phase::Vector: {
+    FailureOr<target::CpuTarget> cpu = getCpu();
+    if (failed(cpu))
+      return failure();
+    bool avx512 = llvm::all_of(
+        ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+        [&](StringRef feature) { return cpu->has(feature); });
+    buildVectorPipeline(passes, {avx512, cpu->has("fma")});
+    break;
+  }
+  case Phase::LLVM:
+    buildLLVMPipeline(passes);
+    break;
+  case Phase::Object:
+    return success();
+  }
+  for (const InsertedPipeline &inserted : options.insertedPipelines)
+    if (inserted.after == phase &&
+        failed(parsePassPipeline(inserted.pipeline, passes)))
+      return module.emitError()
+             << "can't parse the passes inserted after phase "
+             << stringifyPhase(phase) << ": '" << inserted.pipeline << "'";
+  if (failed(passes.run(module)))
+    return failure();
+  module->setAttr(phaseAttrName,
+                  StringAttr::get(context, stringifyPhase(phase)));
+  return success();
+}
+
+LogicalResult Compiler::lower(ModuleOp module) {
+  auto reached = module->getAttrOfType<StringAttr>(phaseAttrName);
+  std::optional<Phase> done;
+  if (reached) {
+    done = symbolizePhase(reached.getValue());
+    if (!done)
+      return module.emitError() << "unknown phase '" << reached.getValue()
+                                << "' in attribute " << phaseAttrName;
+  }
+  Phase last = options.getLastPhase();
+  if (done && *done > last)
+    return module.emitError()
+           << "the input is IR of phase " << stringifyPhase(*done)
+           << ", which comes after --compile-to=" << stringifyPhase(last);
+  for (int i = done ? static_cast<int>(*done) + 1 : 0;
+       i <= static_cast<int>(std::min(last, Phase::LLVM)); ++i)
+    if (failed(runPhase(module, static_cast<Phase>(i))))
+      return failure();
+  return success();
+}
+
+LogicalResult Compiler::writeOutput(ModuleOp module) {
+  EmitKind kind = options.getEmitKind();
+  if (kind == EmitKind::MLIR)
+    return writeModule(module, options.outputFile);
+  if (kind == EmitKind::ONNX)
+    return format::exportONNX(module, options.outputFile);
+
+  FailureOr<target::CpuTarget> cpu = getCpu();
+  FailureOr<target::ModelInfo> info = target::ModelInfo::fromModule(module);
+  FailureOr<target::WeightLayout> layout =
+      target::WeightLayout::fromModule(module);
+  if (failed(cpu) || failed(info) || failed(layout))
+    return failure();
+  target::EmitOptions emit;
+  emit.output = options.outputFile;
+  emit.modelName = llvm::sys::path::stem(options.inputFile).str();
+  if (kind == EmitKind::ObjectFile)
+    emit.kind = target::ArtifactKind::Object;
+  else if (kind == EmitKind::Executable)
+    emit.kind = target::ArtifactKind::Executable;
+  else if (kind == EmitKind::LLVMIR)
+    emit.kind = target::ArtifactKind::LLVMIR;
+  else if (kind == EmitKind::Assembly)
+    emit.kind = target::ArtifactKind::Assembly;
+  if (options.weights == "embedded")
+    emit.weights = target::WeightPlacement::Embedded;
+  else if (options.weights == "sidecar")
+    emit.weights = target::WeightPlacement::Sidecar;
+  return target::emitArtifact(module, *info, *layout, *cpu, emit);
+}
+
+LogicalResult Compiler::printEstimate(ModuleOp module) {
+  for (Phase phase : {Phase::ONNX, Phase::Nibble})
+    if (failed(runPhase(module, phase)))
+      return failure();
+  PassManager passes(context, ModuleOp::getOperationName());
+  if (setup && failed(setup(passes)))
+    return failure();
+  QuantizePipelineOptions quantize;
+  setQuantizeOptions(quantize);
+  buildAssignPipeline(passes, quantize);
+  if (failed(passes.run(module)))
+    return failure();
+  FailureOr<Estimate> result = estimate(module);
+  if (failed(result))
+    return failure();
+  if (options.json)
+    result->printJSON(llvm::outs());
+  else
+    result->printText(llvm::outs());
+  return success();
+}
+
+LogicalResult Compiler::run() {
+  OwningOpRef<ModuleOp> module = readInput();
+  if (!module)
+    return failure();
+  if (options.estimate)
+    return printEstimate(*module);
+  if (failed(lower(*module)))
+    return failure();
+  return writeOutput(*module);
+}

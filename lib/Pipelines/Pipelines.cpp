@@ -1,0 +1,106 @@
+//===- Pipelines.cpp - The phases as pass pipelines -*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/Pipelines.h"
+#include "nibble/Target/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/ErrorHandling.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace nibble;
+
+/// Adds a textual pipeline. Ours name passes that are always registered.
+static void add(OpPassManager &passes, const Twine &pipeline) {
+  SmallString<256> storage;
+  std::string message;
+  llvm::raw_string_ostream errors(message);
+  if (failed(parsePassPipeline(pipeline.toStringRef(storage), passes, errors)))
+    llvm::report_fatal_error(Twine("pipeline does not parse: ") + message);
+}
+
+void nibble::buildOnnxPipeline(OpPassManager &passes) {
+  add(passes, "onnx-normalize-opset,onnx-infer-shapes,canonicalize,cse");
+}
+
+void nibble::buildNibblePipeline(OpPassManager &passes) {
+  add(passes, "convert-onnx-to-nibble,convert-onnx-to-linalg,canonicalize,cse");
+}
+
+void nibble::buildAssignPipeline(OpPassManager &passes,
+                                 const QuantizePipelineOptions &options) {
+  std::string text =
+      llvm::formatv("nibble-assign-schemes{{scheme={0} method={1} "
+                    "group-size={2} symmetric={3} scale-type={4} "
+                    "scale-rule={5} head={6}",
+                    options.scheme, options.method, options.groupSize,
+                    options.symmetric, options.scaleType, options.scaleRule,
+                    options.head)
+          .str();
+  // A path may hold blanks.
+  if (!options.config.empty())
+    text += " config='" + options.config + "'";
+  add(passes, text + "}");
+}
+
+void nibble::buildQuantizePipeline(OpPassManager &passes,
+                                   const QuantizePipelineOptions &options) {
+  buildAssignPipeline(passes, options);
+  add(passes, "nibble-quantize-rtn,func.func(nibble-fuse-dequantize),"
+              "canonicalize,cse");
+  add(passes,
+      llvm::formatv("func.func(nibble-verify-quantized{{allow-unfused={0}})",
+                    options.allowUnfused)
+          .str());
+}
+
+void nibble::buildLinalgPipeline(OpPassManager &passes) {
+  add(passes, "func.func(nibble-pack-weights),convert-nibble-to-linalg,"
+              "func.func(linalg-fuse-elementwise-ops),canonicalize,cse");
+}
+
+void nibble::buildVectorPipeline(OpPassManager &passes,
+                                 const codegen::CpuTarget &target) {
+  // Only the entry is called from outside; kernels come later.
+  passes.addNestedPass<func::FuncOp>(LLVM::createLLVMRequestCWrappersPass());
+  codegen::populateBufferizationPipeline(passes);
+  passes.addPass(target::createNibblePlaceWeights());
+  codegen::populateKernelPipeline(passes, target);
+}
+
+void nibble::buildLLVMPipeline(OpPassManager &passes) {
+  codegen::populateVectorToLLVMPipeline(passes);
+}
+
+void nibble::registerPipelines() {
+  PassPipelineRegistration<>("nibble-onnx-pipeline",
+                             "Phase onnx: newest opset, shapes, constants",
+                             buildOnnxPipeline);
+  PassPipelineRegistration<>(
+      "nibble-legalize-pipeline",
+      "Phase nibble: quantizable operations, the rest to linalg",
+      buildNibblePipeline);
+  PassPipelineRegistration<QuantizePipelineOptions>(
+      "nibble-quantize-pipeline", "Phase quantized: codes instead of weights",
+      buildQuantizePipeline);
+  PassPipelineRegistration<>("nibble-linalg-pipeline",
+                             "Phase linalg: packed weights, fused loops",
+                             buildLinalgPipeline);
+  PassPipelineRegistration<VectorPipelineOptions>(
+      "nibble-vector-pipeline", "Phase vector: buffers and generated kernels",
+      [](OpPassManager &passes, const VectorPipelineOptions &options) {
+        buildVectorPipeline(passes, {options.avx512, options.fma});
+      });
+  PassPipelineRegistration<>("nibble-llvm-pipeline",
+                             "Phase llvm: the LLVM dialect with OpenMP",
+                             buildLLVMPipeline);
+}

@@ -245,8 +245,21 @@ static LogicalResult enableRemarks(MLIRContext &context,
       std::move(policy), categories);
 }
 
+/// Libraries of LLVM register options for tools of their own. Names that the
+/// command line of this tool needs are taken from them.
+static void freeOptionNames() {
+  for (StringRef name : {"threads", "target", "march", "emit", "json", "dim",
+                         "method", "config", "report", "head", "progress"}) {
+    auto &options = cl::getRegisteredOptions();
+    auto found = options.find(name);
+    if (found != options.end())
+      found->second->removeArgument();
+  }
+}
+
 int nibble::compileMain(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  freeOptionNames();
   DialectRegistry registry;
   nibble::registerAllDialects(registry);
   nibble::registerAllPasses();
@@ -267,6 +280,9 @@ int nibble::compileMain(int argc, char **argv) {
         << llvm::toString(options.takeError()) << '\n';
     return 2;
   }
+  // The linker, which runs in this process, has options of its own with some of
+  // these names, and resets the values of all that are registered.
+  cl::ResetCommandLineParser();
   for (const std::string &file : line.plugins) {
     llvm::Expected<PassPlugin> plugin = PassPlugin::load(file);
     if (!plugin) {

@@ -33,7 +33,7 @@ void nibble::buildOnnxPipeline(OpPassManager &passes) {
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {
-  add(passes, "convert-onnx-to-nibble,convert-onnx-to-linalg,canonicalize,cse");
+  add(passes, "func.func(convert-onnx-to-nibble),convert-onnx-to-linalg,canonicalize,cse");
 }
 
 void nibble::buildAssignPipeline(OpPassManager &passes,
@@ -64,7 +64,7 @@ void nibble::buildQuantizePipeline(OpPassManager &passes,
 }
 
 void nibble::buildLinalgPipeline(OpPassManager &passes) {
-  add(passes, "func.func(nibble-pack-weights),convert-nibble-to-linalg,"
+  add(passes, "func.func(nibble-pack-weights,convert-nibble-to-linalg),"
               "func.func(linalg-fuse-elementwise-ops),canonicalize,cse");
 }
 
@@ -74,6 +74,7 @@ void nibble::buildVectorPipeline(OpPassManager &passes,
   passes.addNestedPass<func::FuncOp>(LLVM::createLLVMRequestCWrappersPass());
   codegen::populateBufferizationPipeline(passes);
   passes.addPass(target::createNibblePlaceWeights());
+  passes.addPass(target::createNibbleInstrumentLayers());
   codegen::populateKernelPipeline(passes, target);
 }
 

@@ -11,6 +11,7 @@
 #include "ModelConstants.h"
 #include "ModelHeader.h"
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
@@ -150,8 +151,28 @@ LogicalResult Emitter::placeWeights() {
   return success();
 }
 
+/// Take off the arguments' and results' attributes that say what the model
+/// calls them: LLVM does not know them, and ModelInfo has read them.
+static void dropForeignAttributes(FunctionOpInterface function) {
+  auto getForeign = [](DictionaryAttr attrs) {
+    SmallVector<StringAttr> names;
+    for (NamedAttribute attr : attrs ? attrs.getValue() : ArrayRef<NamedAttribute>())
+      if (!attr.getName().getValue().starts_with("llvm."))
+        names.push_back(attr.getName());
+    return names;
+  };
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    for (StringAttr name : getForeign(function.getArgAttrDict(i)))
+      function.removeArgAttr(i, name);
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    for (StringAttr name : getForeign(function.getResultAttrDict(i)))
+      function.removeResultAttr(i, name);
+}
+
 /// Translate, add the descriptor and optimize.
 LogicalResult Emitter::buildCode() {
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    dropForeignAttributes(function);
   module->setAttr(LLVM::LLVMDialect::getTargetTripleAttrName(),
                   StringAttr::get(module.getContext(), target.getTriple()));
   code = translateModuleToLLVMIR(module, llvmContext, identifier);

@@ -39,4 +39,6 @@ if os.geteuid() != 0:
 
 config.substitutions.append(("%src", config.nibble_src_root))
 config.substitutions.append(("%obj", config.nibble_obj_root))
+config.substitutions.append(
+    ("%llvm_libdir", os.path.join(os.path.dirname(config.llvm_tools_dir), "lib")))
 config.substitutions.append(("%libdir", os.path.join(config.nibble_obj_root, "lib")))

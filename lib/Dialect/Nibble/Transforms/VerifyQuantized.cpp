@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_NIBBLEVERIFYQUANTIZEDPASS
@@ -41,9 +42,25 @@ struct NibbleVerifyQuantizedPass
         return;
       report(op);
     });
+    getOperation()->walk([&](QuantizableOpInterface op) {
+      if (op->hasAttr(requestAttrName))
+        reportRequest(op);
+    });
   }
 
 private:
+  /// A method that is misspelt or whose plugin is not loaded: without this the
+  /// layer would silently stay float.
+  void reportRequest(QuantizableOpInterface op) {
+    auto request = dyn_cast<DictionaryAttr>(op->getAttr(requestAttrName));
+    Attribute method = request ? request.get("method") : Attribute();
+    emitError(op.getLoc()) << "layer \"" << op.getLayerName()
+                           << "\": no pass quantized it with the method "
+                           << (method ? method : op->getAttr(requestAttrName))
+                           << "; run the pass of the method, or choose another";
+    signalPassFailure();
+  }
+
   void report(DequantizeOp op) {
     auto type = cast<RankedTensorType>(op.getOutput().getType());
     uint64_t bytes =

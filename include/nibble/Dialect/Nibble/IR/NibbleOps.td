@@ -35,7 +35,10 @@ def Nibble_ConstantOp : Nibble_Op<"constant", [ConstantLike, Pure,
 
     Example:
     ```mlir
-    %w = nibble.constant #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32>
+    func.func @weight() -> tensor<8x8xf32> {
+      %w = nibble.constant {onnx.name = "fc.weight"} #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32>
+      return %w : tensor<8x8xf32>
+    }
     ```
   }];
   let arguments = (ins ElementsAttr:$value);
@@ -59,7 +62,10 @@ def Nibble_WeightOp : Nibble_Op<"weight", [Pure]> {
 
     Example:
     ```mlir
-    %w = nibble.weight #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32> -> memref<8x8xf32>
+    func.func @weight() -> memref<8x8xf32> {
+      %w = nibble.weight #nibble.mapped<"m.onnx", 64, 256, 0x0> : tensor<8x8xf32> -> memref<8x8xf32>
+      return %w : memref<8x8xf32>
+    }
     ```
   }];
   let arguments = (ins AnyAttr:$value);
@@ -86,9 +92,12 @@ def Nibble_QuantizeOp : Nibble_Op<"quantize", [Pure]> {
 
     Example:
     ```mlir
-    %q = nibble.quantize %x, %scale, %zero
-        {axis = 1 : i64, scheme = #nibble.scheme<int8, group = 0, scale = f32, zero = integer, packing = plain>}
+    #s = #nibble.scheme<int8, group = 0, scale = f32, zero = integer, packing = plain>
+    func.func @quantize(%x: tensor<4x8xf32>, %scale: tensor<f32>, %zero: tensor<i8>) -> tensor<4x8xi8> {
+      %q = nibble.quantize %x, %scale, %zero {scheme = #s}
         : (tensor<4x8xf32>, tensor<f32>, tensor<i8>) -> tensor<4x8xi8>
+      return %q : tensor<4x8xi8>
+    }
     ```
   }];
   let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$scale,
@@ -116,9 +125,12 @@ def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegment
 
     Example:
     ```mlir
-    %w = nibble.dequantize %codes, %scales, %zeros
-        {scheme = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>}
+    #w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>
+    func.func @dequantize(%codes: tensor<8x32xi8>, %scales: tensor<8x2xf16>, %zeros: tensor<8x2xi8>) -> tensor<8x64xf32> {
+      %w = nibble.dequantize %codes, %scales zeros %zeros {scheme = #w4}
         : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+      return %w : tensor<8x64xf32>
+    }
     ```
   }];
   let arguments = (ins AnyRankedTensor:$codes, AnyRankedTensor:$scales,
@@ -162,10 +174,14 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
 
     Example:
     ```mlir
-    %y = nibble.matmul %x weight(%codes, %scales) bias(%b)
-        {n = 64 : i64, k = 128 : i64, activation = #nibble.activation<relu>, layers = ["fc1"],
-         scheme = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}
+    #w4 = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>
+    func.func @fc(%x: tensor<?x128xf32>, %codes: tensor<64x64xi8>, %scales: tensor<64x4xf16>,
+                  %b: tensor<64xf32>) -> tensor<?x64xf32> {
+      %y = nibble.matmul %x weight(%codes, %scales) bias(%b)
+        {n = 64 : i64, k = 128 : i64, activation = #nibble.activation<relu>, layers = ["fc1"], scheme = #w4}
         : (tensor<?x128xf32>, tensor<64x64xi8>, tensor<64x4xf16>, tensor<64xf32>) -> tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
     ```
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
@@ -196,11 +212,14 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
 
     Example:
     ```mlir
-    %y = nibble.conv %x weight(%w) bias(%b)
+    func.func @conv(%x: tensor<?x3x32x32xf32>, %w: tensor<16x3x3x3xf32>, %b: tensor<16xf32>)
+        -> tensor<?x16x32x32xf32> {
+      %y = nibble.conv %x weight(%w) bias(%b)
         {weight_shape = array<i64: 16, 3, 3, 3>, strides = array<i64: 1, 1>,
-         dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64,
-         layers = ["conv1"]}
+         dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, layers = ["conv1"]}
         : (tensor<?x3x32x32xf32>, tensor<16x3x3x3xf32>, tensor<16xf32>) -> tensor<?x16x32x32xf32>
+      return %y : tensor<?x16x32x32xf32>
+    }
     ```
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
@@ -230,10 +249,14 @@ def Nibble_GatherOp : Nibble_FusedOp<"gather"> {
 
     Example:
     ```mlir
-    %y = nibble.gather %ids weight(%codes, %scales)
-        {rows = 512 : i64, width = 64 : i64, layers = ["embed"],
-         scheme = #nibble.scheme<int8, group = -1, scale = f16, packing = rows>}
+    #w8 = #nibble.scheme<int8, group = -1, scale = f16, packing = rows>
+    func.func @embed(%ids: tensor<?x?xi64>, %codes: tensor<512x64xi8>, %scales: tensor<512x1xf16>)
+        -> tensor<?x?x64xf32> {
+      %y = nibble.gather %ids weight(%codes, %scales)
+        {rows = 512 : i64, width = 64 : i64, layers = ["embed"], scheme = #w8}
         : (tensor<?x?xi64>, tensor<512x64xi8>, tensor<512x1xf16>) -> tensor<?x?x64xf32>
+      return %y : tensor<?x?x64xf32>
+    }
     ```
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$indices, Nibble_TensorOrMemRef:$weight,

@@ -133,7 +133,8 @@ def NibbleVerifyQuantizedPass : Pass<"nibble-verify-quantized", "::mlir::func::F
   let description = [{
     An error for every `nibble.dequantize` of packed codes that is left: running
     it would make a float weight of full size. With `allow-unfused` it is a
-    remark. The IR does not change.
+    remark. A request that no pass served is an error too: the layer would stay
+    float. The IR does not change.
 
     ```mlir
     // error: layer "fc": the quantized weight is read by 'linalg.transpose' as float ...

@@ -1,5 +1,5 @@
 // RUN: nibble-opt %s --convert-nibble-to-linalg \
-// RUN:   --one-shot-bufferize="bufferize-function-boundaries" --convert-linalg-to-loops \
+// RUN:   --one-shot-bufferize="bufferize-function-boundaries" --convert-linalg-to-loops --convert-vector-to-scf \
 // RUN:   --convert-scf-to-cf --lower-affine --expand-strided-metadata --convert-vector-to-llvm \
 // RUN:   --finalize-memref-to-llvm --convert-math-to-llvm --convert-arith-to-llvm \
 // RUN:   --convert-func-to-llvm --convert-cf-to-llvm --convert-index-to-llvm \

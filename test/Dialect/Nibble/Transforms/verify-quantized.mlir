@@ -4,8 +4,8 @@
 #s = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>
 #p = #nibble.scheme<int8, group = 0, scale = f32, packing = plain>
 
-// CHECK: verify-quantized.mlir:[[@LINE+8]]:8: error: layer "fc": the quantized weight is read as float by 'nibble.matmul', a copy of 2560 bytes at run time; keep this layer float with a 'skip' rule, or pass --allow-unfused
-// CHECK: verify-quantized.mlir:[[@LINE+8]]:8: note: read here
+// CHECK: verify-quantized.mlir:[[@LINE+7]]:8: error: layer "fc": the quantized weight is read as float by 'nibble.matmul', a copy of 2560 bytes at run time; keep this layer float with a 'skip' rule, or pass --allow-unfused
+// CHECK: verify-quantized.mlir:[[@LINE+7]]:8: note: read here
 // ALLOWED: remark: layer "fc": the quantized weight is read as float by 'nibble.matmul', a copy of 2560 bytes at run time
 // ALLOWED: error: layer "left"
 // ALLOWED-NOT: remark:

@@ -99,7 +99,7 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
 
     Example:
     ```mlir
-    module attributes {w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>} {}
+    module attributes {nibble.w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>} {}
     ```
   }];
   let parameters = (ins
@@ -165,7 +165,7 @@ def Nibble_MappedAttr : Nibble_Attr<"Mapped", "mapped",
 
     Example:
     ```mlir
-    module attributes {w = #nibble.mapped<"model.onnx", 1234, 1728, 0x1f2e3d4c5b6a7988> : tensor<16x3x3x3xf32>} {}
+    module attributes {nibble.w = #nibble.mapped<"model.onnx", 1234, 1728, 0x1f2e3d4c5b6a7988> : tensor<16x3x3x3xf32>} {}
     ```
   }];
   let parameters = (ins

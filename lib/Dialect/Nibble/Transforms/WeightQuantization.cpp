@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Quantizer/ErrorStatistics.h"
 #include "nibble/Quantizer/Packing.h"
+#include "nibble/Support/Progress.h"
 #include <cmath>
 
 using namespace mlir;
@@ -179,6 +180,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
       quantizer::stringifyScaleType(request.scheme.scaleType).str();
   report.scaleRule =
       quantizer::stringifyScaleRule(request.scheme.scaleRule).str();
+  report.shape = type.getShape().vec();
   report.numWeights = type.getNumElements();
   report.floatBytes = getStorageBytes(type);
   report.bytes = constants->getBytes();
@@ -186,6 +188,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   if (std::isfinite(sqnr))
     report.sqnr = sqnr;
   report.cosine = statistics.getCosine();
+  report.maxAbsError = statistics.maxAbsError;
   counts.bytesSaved += report.floatBytes - report.bytes;
   return Entry{dequantize, report};
 }
@@ -280,6 +283,16 @@ SchemeAttr getSchemeAttr(MLIRContext *context,
 FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
                                               QuantizeFn quantize) {
   WeightQuantizer quantizer(quantize);
+  // The time that a weight takes goes with its size.
+  uint64_t done = 0, total = 0;
+  auto getSize = [](QuantizableOpInterface op) {
+    return getStorageBytes(
+        cast<ShapedType>(op.getWeightOperand().get().getType()));
+  };
+  module.walk([&](QuantizableOpInterface op) {
+    if (op->hasAttr(requestAttrName))
+      total += getSize(op);
+  });
   WalkResult result = module.walk([&](QuantizableOpInterface op) {
     FailureOr<std::optional<QuantizationRequest>> request =
         QuantizationRequest::get(op);
@@ -291,6 +304,8 @@ FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
       ++quantizer.counts.otherMethods;
       return WalkResult::advance();
     }
+    reportProgress(done, total, op.getLayerName());
+    done += getSize(op);
     if (failed(quantizer.run(op, **request)))
       return WalkResult::interrupt();
     return WalkResult::advance();

@@ -10,6 +10,7 @@
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Pipelines/InitNibble.h"
+#include "nibble/Support/Progress.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Remarks.h"
@@ -20,7 +21,6 @@
 #include "llvm/Remarks/RemarkFormat.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/WithColor.h"
 
@@ -245,6 +245,48 @@ static LogicalResult enableRemarks(MLIRContext &context,
       std::move(policy), categories);
 }
 
+/// Where a diagnostic belongs, as a user knows it: FILE:LINE:COLUMN of textual
+/// IR, the file of a model, the name of a layer.
+static void printLocation(Location loc, StringRef message, raw_ostream &os) {
+  if (auto file = loc->findInstanceOf<FileLineColLoc>()) {
+    os << file.getFilename().getValue();
+    if (file.getLine())
+      os << ':' << file.getLine() << ':' << file.getColumn();
+    os << ": ";
+  }
+  // Many messages name their layer themselves.
+  auto name = loc->findInstanceOf<NameLoc>();
+  if (name && !message.contains(name.getName().getValue()))
+    os << name.getName().getValue() << ": ";
+}
+
+/// Prints diagnostics in one line each. Quoting source lines, as the handler of
+/// IR tools does, says nothing about a model.
+static void printDiagnostic(Diagnostic &diagnostic) {
+  raw_ostream &os = llvm::errs();
+  if (Progress *progress = Progress::getCurrent())
+    progress->clear();
+  switch (diagnostic.getSeverity()) {
+  case DiagnosticSeverity::Error:
+    llvm::WithColor::error(os);
+    break;
+  case DiagnosticSeverity::Warning:
+    llvm::WithColor::warning(os);
+    break;
+  case DiagnosticSeverity::Note:
+    llvm::WithColor::note(os);
+    break;
+  case DiagnosticSeverity::Remark:
+    llvm::WithColor::remark(os);
+    break;
+  }
+  std::string message = diagnostic.str();
+  printLocation(diagnostic.getLocation(), message, os);
+  os << message << '\n';
+  for (Diagnostic &note : diagnostic.getNotes())
+    printDiagnostic(note);
+}
+
 /// Libraries of LLVM register options for tools of their own. Names that the
 /// command line of this tool needs are taken from them.
 static void freeOptionNames() {
@@ -301,8 +343,8 @@ int nibble::compileMain(int argc, char **argv) {
         llvm::hardware_concurrency(options->threads));
     context.setThreadPool(*pool);
   }
-  llvm::SourceMgr sources;
-  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  context.printOpOnDiagnostic(false);
+  ScopedDiagnosticHandler diagnostics(&context, printDiagnostic);
   if (failed(enableRemarks(context, line)))
     return 1;
 

@@ -7,6 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/CompileOptions.h"
+#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/SchemeName.h"
+#include "nibble/Support/Report.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
@@ -79,7 +82,37 @@ static llvm::Error checkChoice(StringRef option, StringRef value,
                                  llvm::join(choices, ", "));
 }
 
+/// Names that belong to the quantizer, which has the messages for them.
+static llvm::Error checkQuantization(const CompileOptions &options) {
+  using namespace quantizer;
+  for (auto [option, value] :
+       {std::pair<StringRef, StringRef>{"quantize", options.quantize},
+        {"head", options.head}})
+    if (llvm::Expected<SchemeName> name = parseSchemeName(value); !name)
+      return llvm::createStringError("--" + option + ": " +
+                                     llvm::toString(name.takeError()));
+  if (!lookupMethod(options.method)) {
+    std::string names;
+    for (const Method *method : getMethods())
+      names += (names.empty() ? "" : ", ") + method->name.str();
+    return llvm::createStringError("--method=" + options.method +
+                                   " is not available in this build: expected "
+                                   "one of " +
+                                   names);
+  }
+  if (!symbolizeScaleRule(options.scaleRule))
+    return llvm::createStringError("unknown value '" + options.scaleRule +
+                                   "' of --scale-rule: expected absmax or mse");
+  for (StringRef path : options.reports)
+    if (llvm::Error error = checkReportPath(path))
+      return llvm::createStringError("--report: " +
+                                     llvm::toString(std::move(error)));
+  return llvm::Error::success();
+}
+
 llvm::Error CompileOptions::validate() const {
+  if (llvm::Error error = checkQuantization(*this))
+    return error;
   if (auto error = checkChoice("target", target, {"cpu", "cuda"}))
     return error;
   if (target == "cuda")

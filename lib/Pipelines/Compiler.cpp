@@ -13,6 +13,9 @@
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Pipelines/Estimate.h"
 #include "nibble/Pipelines/Pipelines.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Support/Progress.h"
+#include "nibble/Support/Report.h"
 #include "nibble/Target/Emit.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -130,6 +133,28 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   return success();
 }
 
+LogicalResult Compiler::writeReports(ModuleOp module) {
+  Report report{llvm::sys::path::filename(options.inputFile).str(),
+                collectLayerReports(module)};
+  for (StringRef path : options.reports)
+    if (llvm::Error error = writeReport(report, path))
+      return module.emitError() << llvm::toString(std::move(error));
+  return success();
+}
+
+/// Expected time of a phase, relative to the others.
+static double getPhaseWeight(Phase phase) {
+  switch (phase) {
+  case Phase::Quantized:
+  case Phase::Linalg:
+    return 3;
+  case Phase::Object:
+    return 6;
+  default:
+    return 1;
+  }
+}
+
 LogicalResult Compiler::lower(ModuleOp module) {
   auto reached = module->getAttrOfType<StringAttr>(phaseAttrName);
   std::optional<Phase> done;
@@ -144,10 +169,31 @@ LogicalResult Compiler::lower(ModuleOp module) {
     return module.emitError()
            << "the input is IR of phase " << stringifyPhase(*done)
            << ", which comes after --compile-to=" << stringifyPhase(last);
-  for (int i = done ? static_cast<int>(*done) + 1 : 0;
-       i <= static_cast<int>(std::min(last, Phase::LLVM)); ++i)
-    if (failed(runPhase(module, static_cast<Phase>(i))))
+  if (!options.reports.empty() &&
+      (last < Phase::Quantized || (done && *done > Phase::Quantized)))
+    return module.emitError() << "--report needs the phase quantized: this "
+                                 "compilation stops before it or starts after";
+  Progress *progress = Progress::getCurrent();
+  int first = done ? static_cast<int>(*done) + 1 : 0;
+  if (progress) {
+    double total = 0;
+    for (int i = first; i <= static_cast<int>(last); ++i)
+      total += getPhaseWeight(static_cast<Phase>(i));
+    progress->start(std::max(total, 1.0));
+  }
+  for (int i = first; i <= static_cast<int>(std::min(last, Phase::LLVM)); ++i) {
+    auto phase = static_cast<Phase>(i);
+    if (progress)
+      progress->beginStep(getPhaseWeight(phase), stringifyPhase(phase));
+    if (failed(runPhase(module, phase)) ||
+        (phase == Phase::Quantized && failed(writeReports(module))))
       return failure();
+  }
+  if (progress && last == Phase::Object)
+    progress->beginStep(getPhaseWeight(last), stringifyPhase(last));
+  // A report of IR that is already quantized has no phase of its own.
+  if (done == Phase::Quantized)
+    return writeReports(module);
   return success();
 }
 
@@ -205,6 +251,14 @@ LogicalResult Compiler::printEstimate(ModuleOp module) {
 }
 
 LogicalResult Compiler::run() {
+  Progress progress(*symbolizeProgressMode(options.progress));
+  Progress::Scope scope(progress);
+  LogicalResult result = compile();
+  progress.finish();
+  return result;
+}
+
+LogicalResult Compiler::compile() {
   OwningOpRef<ModuleOp> module = readInput();
   if (!module)
     return failure();

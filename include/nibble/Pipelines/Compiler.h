@@ -42,6 +42,8 @@ public:
   llvm::LogicalResult writeOutput(mlir::ModuleOp module);
 
 private:
+  llvm::LogicalResult compile();
+  llvm::LogicalResult writeReports(mlir::ModuleOp module);
   llvm::LogicalResult runPhase(mlir::ModuleOp module, Phase phase);
   llvm::LogicalResult printEstimate(mlir::ModuleOp module);
   mlir::FailureOr<target::CpuTarget> getCpu();

@@ -380,7 +380,7 @@ Expected<OwningOpRef<ModuleOp>> Importer::run() {
 
   StringRef path = file.getPath();
   OwningOpRef<ModuleOp> module = ModuleOp::create(
-      NameLoc::get(builder.getStringAttr(path.empty() ? "model" : path)));
+      FileLineColLoc::get(context, path.empty() ? "model" : path, 0, 0));
   setModuleAttributes(*module);
   if (Error error = importMainGraph(*module))
     return std::move(error);

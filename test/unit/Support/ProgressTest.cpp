@@ -7,10 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/Progress.h"
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Pass/Pass.h"
-#include "nibble/Support/PassProgress.h"
 #include "gtest/gtest.h"
 
 using namespace nibble;
@@ -101,48 +97,6 @@ TEST_F(ProgressTest, PassesReportToTheCurrentOne) {
   }
   EXPECT_EQ(Progress::getCurrent(), nullptr);
   EXPECT_EQ(text, " 50 %, 2 s left  half\n");
-}
-
-struct SlowPass
-    : mlir::PassWrapper<SlowPass, mlir::OperationPass<mlir::ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SlowPass)
-  explicit SlowPass(double &now) : now(now) {}
-  llvm::StringRef getName() const override { return "SlowPass"; }
-  llvm::StringRef getArgument() const override { return "slow"; }
-  void runOnOperation() override {
-    now += 3;
-    reportProgress(1, 2, "layer");
-    getOperation().emitRemark("a remark");
-    now += 3;
-  }
-  double &now;
-};
-
-TEST_F(ProgressTest, FollowsAPassManager) {
-  mlir::MLIRContext context;
-  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &d) {
-    os << d.str() << '\n';
-    return mlir::success();
-  });
-  mlir::PassManager pm(&context);
-  pm.addPass(std::make_unique<SlowPass>(now));
-  pm.addPass(std::make_unique<SlowPass>(now));
-  Progress progress(os, 80, ProgressMode::Auto, getClock());
-  mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  {
-    PassProgress passes(pm, progress, [](llvm::StringRef argument) {
-      return argument == "slow" ? 2.0 : 1.0;
-    });
-    ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
-  }
-  progress.finish();
-  EXPECT_EQ(text, "\r[######..................]  25 %, 9 s left  layer\033[K"
-                  "\r\033[Ka remark\n"
-                  "\r[############............]  50 %, 6 s left  SlowPass"
-                  "\033[K"
-                  "\r[##################......]  75 %, 3 s left  layer\033[K"
-                  "\r\033[Ka remark\n");
 }
 
 } // namespace

@@ -359,6 +359,7 @@ void addNormalization(LowerTable &table);
 void addPooling(LowerTable &table);
 void addMatMul(LowerTable &table);
 void addConvolution(LowerTable &table);
+void addResize(LowerTable &table);
 void addAttention(LowerTable &table);
 void addQuantization(LowerTable &table);
 

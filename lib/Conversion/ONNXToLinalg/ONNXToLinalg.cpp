@@ -168,6 +168,7 @@ public:
     addPooling(table);
     addMatMul(table);
     addConvolution(table);
+    addResize(table);
     addAttention(table);
     addQuantization(table);
     return success();

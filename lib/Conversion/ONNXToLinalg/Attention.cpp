@@ -305,16 +305,8 @@ static LogicalResult lowerRotaryEmbedding(OpLowering &l) {
   if (byPosition) {
     positions = l.in(3);
     // A position beyond the caches would read other memory.
-    Value bound = l.value(l.size(cosines, 0));
-    Value yes = l.scalars().integer(l.b.getI1Type(), 1);
-    Value inside = l.reduce(
-        positions, {0, 1}, yes, [&](Scalars &s, ValueRange v) -> Value {
-          Value i = s.toIndex(v[0]);
-          Value fits = arith::AndIOp::create(
-              s.b, s.loc, s.le(s.integer(i.getType(), 0), i), s.lt(i, bound));
-          return arith::AndIOp::create(s.b, s.loc, v[1], fits);
-        });
-    l.require(l.scalarOf(inside), "a position is beyond cos_cache");
+    l.requireIndices(positions, l.size(cosines, 0), /*allowNegative=*/false,
+                     "a position is beyond cos_cache");
     l.requireEqual(l.size(positions, 0), sizes[0],
                    "position_ids and the input differ in batch");
     l.requireEqual(l.size(positions, 1), sizes[sequenceDim],

@@ -169,6 +169,39 @@ static LogicalResult lowerMatMulInteger(OpLowering &l) {
   return l.done(matmulBroadcast(l, a, b, l.b.getI32Type()));
 }
 
+/// (x - zx) * (w - zw) + b as integers, scaled by sx * sw / sy and quantized.
+static LogicalResult lowerQLinearConv(OpLowering &l) {
+  for (unsigned i : {1, 2, 6, 7})
+    if (l.inType(i).getNumElements() != 1)
+      return l.fail("input and output have one scale and zero point each");
+  Type i32 = l.b.getI32Type(), f32 = l.b.getF32Type(), to = l.outElem();
+  auto y = convForward(
+      l, widen(l, 0, 2, 0), widen(l, 3, 5, 0), l.scalars().integer(i32, 0), i32,
+      [](Scalars &s, Value x, Value w) { return s.mul(x, w); });
+  if (failed(y))
+    return failure();
+  Value sums = addBias(l, *y, 8, i32);
+  Scalars s = l.scalars();
+  Value inputScale = l.scalarOf(l.in(1)), outputScale = l.scalarOf(l.in(6));
+  bool isUnsigned = l.outUnsigned();
+  Value zero = s.cast(l.scalarOf(l.in(7)), f32, isUnsigned, false);
+  // One scale for the weight, or one for each output channel.
+  int64_t rank = l.outRank();
+  SmallVector<AffineExpr> channel;
+  if (l.inRank(4) == 1)
+    channel.push_back(l.isOne(l.in(4), 0) ? l.b.getAffineConstantExpr(0)
+                                          : l.b.getAffineDimExpr(1));
+  return l.done(
+      l.pointwise({sums, l.in(4)},
+                  {l.b.getMultiDimIdentityMap(rank),
+                   AffineMap::get(rank, 0, channel, l.b.getContext())},
+                  l.sizes(sums), to, [&](Scalars &s, ValueRange v) {
+                    Value x = s.cast(v[0], f32, false, false);
+                    Value scale = s.div(outputScale, s.mul(inputScale, v[1]));
+                    return quantizeScalar(s, x, scale, zero, to, isUnsigned);
+                  }));
+}
+
 //===----------------------------------------------------------------------===//
 // ConvTranspose
 //===----------------------------------------------------------------------===//
@@ -265,6 +298,7 @@ static LogicalResult lowerConvTranspose(OpLowering &l) {
 void addConvolution(LowerTable &table) {
   table["onnx.Conv"] = lowerConv;
   table["onnx.ConvInteger"] = lowerConvInteger;
+  table["onnx.QLinearConv"] = lowerQLinearConv;
   table["onnx.MatMulInteger"] = lowerMatMulInteger;
   table["onnx.ConvTranspose"] = lowerConvTranspose;
 }

@@ -27,20 +27,8 @@ static void requireInBounds(OpLowering &l, unsigned operand, Value indices,
       }
     return;
   }
-  auto type = cast<RankedTensorType>(indices.getType());
-  SmallVector<int64_t> all =
-      llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
-  Value bound = l.value(n);
-  Value yes = l.scalars().integer(l.b.getI1Type(), 1);
-  Value inside =
-      l.reduce(indices, all, yes, [&](Scalars &s, ValueRange v) -> Value {
-        Value i = s.toIndex(v[0]);
-        Value low = s.sub(s.integer(i.getType(), 0), bound);
-        Value fits =
-            arith::AndIOp::create(s.b, s.loc, s.le(low, i), s.lt(i, bound));
-        return arith::AndIOp::create(s.b, s.loc, v[1], fits);
-      });
-  l.require(l.scalarOf(inside), "an index is out of bounds");
+  l.requireIndices(indices, n, /*allowNegative=*/true,
+                   "an index is out of bounds");
 }
 
 /// A negative index counts from the end.

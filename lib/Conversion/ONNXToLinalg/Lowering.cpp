@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 
 using namespace mlir;
 
@@ -305,6 +306,20 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       return size(dest.getTiedOpOperand(cast<OpResult>(tensor))->get(), dim);
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(def))
       return expand.getMixedOutputShape()[dim];
+    // What is not an operator any more has operands that may not be lowered
+    // values yet.
+    auto sizeOf = [&](Value operand, int64_t d) {
+      Value lowered = rewriter.getRemappedValue(operand);
+      return size(lowered ? lowered : operand, d);
+    };
+    if (auto product = dyn_cast<nibble::MatMulOp>(def);
+        product && dim < type.getRank() - 1)
+      return sizeOf(product.getInput(), dim);
+    if (auto conv = dyn_cast<nibble::ConvOp>(def); conv && dim == 0)
+      return sizeOf(conv.getInput(), dim);
+    if (auto gather = dyn_cast<nibble::GatherOp>(def);
+        gather && dim < type.getRank() - 1)
+      return sizeOf(gather.getIndices(), dim);
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(def)) {
       SmallVector<OpFoldResult> factors;
       for (int64_t d : collapse.getReassociationIndices()[dim])
@@ -482,6 +497,28 @@ void OpLowering::require(Value cond, const Twine &message) {
   if (matchPattern(cond, m_One()))
     return;
   cf::AssertOp::create(b, loc, cond, (layerName() + ": " + message).str());
+}
+
+void OpLowering::requireIndices(Value indices, OpFoldResult bound,
+                                bool allowNegative, const Twine &message) {
+  if (auto c = getConstantIntValue(bound))
+    if (!state.checkedIndices
+             .insert({{indices, b.getInsertionBlock()}, {*c, allowNegative}})
+             .second)
+      return;
+  Value limit = value(bound);
+  int64_t rank = cast<RankedTensorType>(indices.getType()).getRank();
+  Value yes = scalars().integer(b.getI1Type(), 1);
+  Value inside =
+      reduce(indices, llvm::to_vector(llvm::seq<int64_t>(0, rank)), yes,
+             [&](Scalars &s, ValueRange v) -> Value {
+               Value i = s.toIndex(v[0]), zero = s.integer(i.getType(), 0);
+               Value low = allowNegative ? s.sub(zero, limit) : zero;
+               Value fits = arith::AndIOp::create(s.b, s.loc, s.le(low, i),
+                                                  s.lt(i, limit));
+               return arith::AndIOp::create(s.b, s.loc, v[1], fits);
+             });
+  require(scalarOf(inside), message);
 }
 
 void OpLowering::requireEqual(OpFoldResult x, OpFoldResult y,

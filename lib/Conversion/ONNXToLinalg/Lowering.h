@@ -109,21 +109,27 @@ struct LoweringState {
   DenseMap<std::pair<Value, int64_t>, Value> dims;
   /// Pairs of sizes that an earlier check in the same block made equal.
   DenseMap<std::pair<Value, Block *>, SmallVector<Value>> equal;
+  /// Tensors of indices whose elements were checked in a block: below a bound,
+  /// and whether negative ones count from the end.
+  DenseSet<std::pair<std::pair<Value, Block *>, std::pair<int64_t, bool>>>
+      checkedIndices;
   /// Why an operator was not lowered.
   llvm::MapVector<Operation *, std::string> failures;
 
   void forgetValues() {
     dims.clear();
     equal.clear();
+    checkedIndices.clear();
   }
 };
 
 class OpLowering {
 public:
-  OpLowering(Operation *op, ValueRange operands, OpBuilder &b,
-             const TypeConverter &types, LoweringState &state)
-      : op(op), b(b), loc(op->getLoc()), operands(operands), types(types),
-        state(state) {}
+  OpLowering(Operation *op, ValueRange operands,
+             ConversionPatternRewriter &rewriter, const TypeConverter &types,
+             LoweringState &state)
+      : op(op), b(rewriter), loc(op->getLoc()), operands(operands),
+        rewriter(rewriter), types(types), state(state) {}
 
   Operation *op;
   OpBuilder &b;
@@ -225,6 +231,11 @@ public:
   /// Checks a condition at run time; the message gets the layer's name.
   void require(Value cond, const Twine &message);
 
+  /// Checks at run time that all elements of a tensor of integers are in
+  /// [0, bound), or in [-bound, bound) if negative ones are allowed.
+  void requireIndices(Value indices, OpFoldResult bound, bool allowNegative,
+                      const Twine &message);
+
   //===--------------------------------------------------------------------===//
   // Tensors
   //===--------------------------------------------------------------------===//
@@ -295,6 +306,7 @@ private:
   OpFoldResult sizeOfFirstNamed(BlockArgument arg, int64_t dim);
 
   ValueRange operands;
+  ConversionPatternRewriter &rewriter;
   const TypeConverter &types;
   LoweringState &state;
 };
@@ -338,6 +350,11 @@ Value padSpatial(OpLowering &l, Value x, ArrayRef<SpatialDim> dims,
 /// linalg.matmul or linalg.batch_matmul.
 Value matmulBroadcast(OpLowering &l, Value a, Value b, Type elem);
 
+/// round-half-even(x / scale) + zero, saturated before the conversion; `zero`
+/// may be null.
+Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero, Type to,
+                     bool isUnsigned);
+
 /// exp(x - max) over its sum along an axis; nothing overflows.
 Value softmax(OpLowering &l, Value x, int64_t axis, Type elem);
 
@@ -348,6 +365,11 @@ Value softmax(OpLowering &l, Value x, int64_t axis, Type elem);
 using LowerFn = LogicalResult (*)(OpLowering &);
 /// From the operation's name to its lowering.
 using LowerTable = llvm::StringMap<LowerFn>;
+
+/// Operators with subgraphs, which need a pattern of their own.
+void populateControlFlowPatterns(RewritePatternSet &patterns,
+                                 const TypeConverter &types,
+                                 LoweringState &state);
 
 void addElementwise(LowerTable &table);
 void addActivations(LowerTable &table);

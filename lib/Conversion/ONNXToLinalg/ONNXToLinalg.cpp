@@ -90,7 +90,9 @@ public:
   LogicalResult
   matchAndRewrite(Operation *op, ArrayRef<Value> operands,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!isONNX(op) || isNoValue(op) || state.failures.contains(op))
+    // Operators with subgraphs have patterns of their own.
+    if (!isONNX(op) || isNoValue(op) || state.failures.contains(op) ||
+        op->hasTrait<OpTrait::IsTerminator>())
       return failure();
     OpLowering lowering(op, operands, rewriter, *getTypeConverter(), state);
     if (succeeded(lower(lowering))) {
@@ -106,7 +108,7 @@ private:
   LogicalResult lower(OpLowering &l) const {
     auto entry = table.find(l.op->getName().getStringRef());
     if (entry == table.end())
-      return l.fail("no lowering for this operator");
+      return l.failed() ? failure() : l.fail("no lowering for this operator");
     for (Type type :
          llvm::concat<Type>(SmallVector<Type>(l.op->getOperandTypes()),
                             SmallVector<Type>(l.op->getResultTypes()))) {
@@ -197,6 +199,7 @@ public:
 
     RewritePatternSet patterns(ctx);
     patterns.add<LowerOperator>(types, ctx, table, state);
+    populateControlFlowPatterns(patterns, types, state);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);
     populateReturnOpTypeConversionPattern(patterns, types);

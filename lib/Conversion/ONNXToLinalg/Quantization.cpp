@@ -59,9 +59,8 @@ static std::pair<double, double> rangeOf(Type type, bool isUnsigned) {
   return {-std::ldexp(1.0, width - 1), std::ldexp(1.0, width - 1) - 1};
 }
 
-/// round-half-even(x / scale) + zero, saturated before the conversion.
-static Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero,
-                            Type to, bool isUnsigned) {
+Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero, Type to,
+                     bool isUnsigned) {
   Type type = x.getType();
   auto [low, high] = rangeOf(to, isUnsigned);
   Value y = s.roundEven(s.div(x, scale));

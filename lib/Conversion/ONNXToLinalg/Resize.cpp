@@ -1,4 +1,5 @@
-//===- Resize.cpp - Resampling ------------------------------------------------===//
+//===- Resize.cpp - Resampling
+//------------------------------------------------===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.
@@ -141,8 +142,8 @@ static FailureOr<Taps> makeTaps(OpLowering &l, const Method &m,
     Value last = s.sub(in, f64(s, 1));
     Value clamped = s.min(s.max(tapAt(s, x, at[1]), f64(s, 0)), last);
     if (m.crops()) {
-      Value outside = arith::OrIOp::create(
-          s.b, s.loc, s.lt(x, f64(s, 0)), s.lt(last, x));
+      Value outside =
+          arith::OrIOp::create(s.b, s.loc, s.lt(x, f64(s, 0)), s.lt(last, x));
       clamped = s.select(outside, f64(s, -1), clamped);
     }
     return s.cast(clamped, i64, false, false);
@@ -156,19 +157,17 @@ static FailureOr<Taps> makeTaps(OpLowering &l, const Method &m,
     Value weight = filterWeight(s, m, distance);
     if (!m.excludeOutside)
       return weight;
-    Value inside = arith::AndIOp::create(s.b, s.loc, s.le(f64(s, 0), tap),
-                                         s.lt(tap, in));
+    Value inside =
+        arith::AndIOp::create(s.b, s.loc, s.le(f64(s, 0), tap), s.lt(tap, in));
     return s.select(inside, weight, f64(s, 0));
   });
-  Value sum = l.reduce(raw, 1, outer.constant(wide, 0),
-                       [](Scalars &s, ValueRange v) {
-                         return s.add(v[1], v[0]);
-                       });
-  taps.weights = l.mapReduced(raw, sum, 1, l.b.getF32Type(),
-                              [](Scalars &s, ValueRange v) {
-                                return s.cast(s.div(v[0], v[1]),
-                                              s.b.getF32Type(), false, false);
-                              });
+  Value sum =
+      l.reduce(raw, 1, outer.constant(wide, 0),
+               [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); });
+  taps.weights =
+      l.mapReduced(raw, sum, 1, l.b.getF32Type(), [](Scalars &s, ValueRange v) {
+        return s.cast(s.div(v[0], v[1]), s.b.getF32Type(), false, false);
+      });
   return taps;
 }
 
@@ -181,20 +180,21 @@ static Value resampleNearest(OpLowering &l, Value x, ArrayRef<Axis> axes,
     SmallVector<Value> from(at);
     Value zero = s.integer(s.b.getIndexType(), 0), outside;
     for (auto [axis, table] : llvm::zip_equal(axes, taps)) {
-      Value i = s.toIndex(
-          OpLowering::at(s, table.positions, {at[axis.dim], zero}));
+      Value i =
+          s.toIndex(OpLowering::at(s, table.positions, {at[axis.dim], zero}));
       if (m.crops()) {
         Value out = s.lt(i, zero);
-        outside = outside ? Value(arith::OrIOp::create(s.b, s.loc, outside, out))
-                          : out;
+        outside = outside
+                      ? Value(arith::OrIOp::create(s.b, s.loc, outside, out))
+                      : out;
         i = s.max(i, zero);
       }
       from[axis.dim] = i;
     }
     Value element = OpLowering::at(s, x, from);
-    return outside ? s.select(outside, s.constant(elem, m.extrapolation),
-                              element)
-                   : element;
+    return outside
+               ? s.select(outside, s.constant(elem, m.extrapolation), element)
+               : element;
   });
 }
 
@@ -220,17 +220,16 @@ static Value resampleAxis(OpLowering &l, Value x, const Axis &axis,
                          OpLowering::at(s, taps.weights, entry));
       sum = sum ? s.add(sum, term) : term;
     }
-    return outside
-               ? s.select(outside, s.constant(f32, m.extrapolation), sum)
-               : sum;
+    return outside ? s.select(outside, s.constant(f32, m.extrapolation), sum)
+                   : sum;
   });
 }
 
 /// The axes that change, with output sizes and scales.
 static FailureOr<SmallVector<Axis>> readAxes(OpLowering &l, const Method &m) {
   int64_t rank = l.inRank(0);
-  SmallVector<int64_t> dims = l.getInts(
-      "axes", llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+  SmallVector<int64_t> dims =
+      l.getInts("axes", llvm::to_vector(llvm::seq<int64_t>(0, rank)));
   bool byScale = l.has(2) && l.inType(2).getNumElements() > 0;
   unsigned operand = byScale ? 2 : 3;
   if (!l.has(operand))
@@ -248,7 +247,8 @@ static FailureOr<SmallVector<Axis>> readAxes(OpLowering &l, const Method &m) {
     if (!sizes)
       return l.fail("keep_aspect_ratio_policy needs constant sizes");
     for (auto [dim, size] : llvm::zip_equal(dims, *sizes)) {
-      auto in = getConstantIntValue(l.size(l.in(0), dim < 0 ? dim + rank : dim));
+      auto in =
+          getConstantIntValue(l.size(l.in(0), dim < 0 ? dim + rank : dim));
       if (!in)
         return l.fail("keep_aspect_ratio_policy needs known input sizes");
       double ratio = static_cast<double>(size) / *in;
@@ -278,8 +278,8 @@ static FailureOr<SmallVector<Axis>> readAxes(OpLowering &l, const Method &m) {
     if (axis.knownScale) {
       axis.scale = s.constant(wide, *axis.knownScale);
     } else if (byScale) {
-      Value scale = tensor::ExtractOp::create(
-          l.b, l.loc, l.in(2), ValueRange{l.value(l.index(i))});
+      Value scale = tensor::ExtractOp::create(l.b, l.loc, l.in(2),
+                                              ValueRange{l.value(l.index(i))});
       axis.scale = s.cast(scale, wide, false, false);
     } else {
       axis.scale = s.div(s.fromIndex(l.value(axis.out), wide),
@@ -287,15 +287,15 @@ static FailureOr<SmallVector<Axis>> readAxes(OpLowering &l, const Method &m) {
     }
     if (!axis.out) {
       Value product = s.mul(s.fromIndex(l.value(axis.in), wide), axis.scale);
-      axis.out = s.toIndex(
-          s.cast(s.floor(product), l.b.getI64Type(), false, false));
+      axis.out =
+          s.toIndex(s.cast(s.floor(product), l.b.getI64Type(), false, false));
     }
     if (m.crops()) {
       if (!l.has(1))
         return l.fail("tf_crop_and_resize needs roi");
       auto bound = [&](int64_t p) {
-        Value v = tensor::ExtractOp::create(
-            l.b, l.loc, l.in(1), ValueRange{l.value(l.index(p))});
+        Value v = tensor::ExtractOp::create(l.b, l.loc, l.in(1),
+                                            ValueRange{l.value(l.index(p))});
         return s.cast(v, wide, false, false);
       };
       axis.start = bound(i);

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiles ONNX's own operator tests and compares what the binaries compute.
+
+    run_node_tests.py --data DIR --bin build/bin [--jobs 2] [--filter GLOB...]
+
+DIR holds `onnx-backend-tests` (an archive onnx-test-data*.tar.xz) or an unpacked
+`node` folder. `expected-failures.txt` lists the tests that are known not to pass,
+by reason; the run fails on a test that fails without being listed, and on one
+that passes although it is. `--update` writes the list anew.
+
+The tests feed everything as an input at run time, also what a trained model
+stores as constants: axes, shapes, pads. Nibble compiles such operands when they
+are constant, so they become initializers first (`SHAPE_OPERANDS`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import fnmatch
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+LIST = Path(__file__).with_name("expected-failures.txt")
+HEADER = """\
+# Operator tests of ONNX that are known not to pass, by reason:
+#   unsupported  the compiler says that it does not support the operator or type
+#   error        the compiler reports another error
+#   run          the binary reports an error
+#   value        the results differ
+# Written by run_node_tests.py --update.
+"""
+
+REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
+# Operands that decide the shape of the result or select axes.
+SHAPE_OPERANDS = {
+    "CenterCropPad": [1], "ConstantOfShape": [0], "CumSum": [1], "Dropout": [1, 2],
+    "Expand": [1], "OneHot": [1], "Pad": [1, 3], "Reshape": [1], "Resize": [1, 2, 3],
+    "Slice": [1, 2, 3, 4], "Split": [1], "Squeeze": [1], "Tile": [1], "TopK": [1],
+    "Trilu": [1], "Unsqueeze": [1], "Upsample": [1],
+    **{"Reduce" + name: [1] for name in REDUCTIONS},
+}  # fmt: skip
+
+
+def fix_shape_operands(model, case: Path):
+    """Makes initializers of inputs that are shapes or axes; returns the rest.
+
+    The result is a list of (name, file) of the inputs that remain.
+    """
+    import onnx
+
+    graph = model.graph
+    wanted = {
+        name
+        for node in graph.node
+        for position, name in enumerate(node.input)
+        if name and position in SHAPE_OPERANDS.get(node.op_type, [])
+    }
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in stored]
+    rest = []
+    for index, value in enumerate(inputs):
+        file = case / f"input_{index}.pb"
+        if value.name in wanted:
+            tensor = onnx.TensorProto()
+            tensor.ParseFromString(file.read_bytes())
+            tensor.name = value.name
+            graph.initializer.append(tensor)
+            graph.input.remove(value)
+        else:
+            rest.append((value.name, file))
+    return rest
+
+
+def tolerance(model) -> tuple[float, float]:
+    """What results may differ by: the last bits of the narrowest float type."""
+    import onnx
+
+    types = {value.type.tensor_type.elem_type for value in model.graph.output}
+    if onnx.TensorProto.BFLOAT16 in types:
+        return 2e-2, 2e-2
+    if onnx.TensorProto.FLOAT16 in types:
+        return 5e-3, 5e-3
+    return 1e-3, 1e-5
+
+
+def run_case(test: Path, tools: Path, scratch: Path) -> tuple[str, str]:
+    """(`pass` or a reason of the list, the first line of the message)."""
+    import onnx
+
+    model = onnx.load(test / "model.onnx")
+    case = min(test.glob("test_data_set_*"))
+    inputs = fix_shape_operands(model, case)
+    outputs = [
+        (value.name, case / f"output_{index}.pb")
+        for index, value in enumerate(model.graph.output)
+    ]
+    source = scratch / (test.name + ".onnx")
+    library = scratch / (test.name + ".so")
+    source.write_bytes(model.SerializeToString())
+    try:
+        compiled = run([tools / "nibble-compile", source, "-o", library])
+        if compiled.returncode:
+            text = compiled.stderr
+            unsupported = any(
+                s in text for s in ("not support", "no lowering", "cannot take or give", "unknown op")
+            )
+            return "unsupported" if unsupported else "error", message(text)
+        rtol, atol = tolerance(model)
+        command = [tools / "nibble-run", library, "--rtol", rtol, "--atol", atol]
+        for name, file in inputs:
+            command += ["--input", f"{name}={file}"]
+        for name, file in outputs:
+            command += ["--expect", f"{name}={file}"]
+        ran = run(command)
+        if ran.returncode == 0:
+            return "pass", ""
+        text = ran.stderr + ran.stdout
+        return ("value" if "differ" in text or "match" in text else "run"), message(text)
+    except subprocess.TimeoutExpired as expired:
+        return "error", f"{Path(expired.cmd[0]).name} did not end"
+    finally:
+        source.unlink(missing_ok=True)
+        library.unlink(missing_ok=True)
+
+
+def run(command) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, errors="replace", timeout=120
+    )
+
+
+def message(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[:2])[:300]
+
+
+def find_tests(data: Path, scratch: Path) -> list[Path]:
+    """The folders of the node tests, unpacked from the newest archive if need be."""
+    if (data / "onnx-backend-tests").is_dir():
+        data = data / "onnx-backend-tests"
+    archives = sorted(data.glob("onnx-test-data-*.tar.xz"), key=lambda p: ("main" in p.name, p.name))
+    if archives:
+        with tarfile.open(archives[-1]) as archive:
+            members = [m for m in archive.getmembers() if "/node/" in m.name]
+            archive.extractall(scratch, members=members, filter="data")
+        data = scratch
+    return sorted(path.parent for path in data.rglob("model.onnx"))
+
+
+def read_list() -> dict[str, str]:
+    expected = {}
+    if LIST.exists():
+        for line in LIST.read_text().splitlines():
+            if line.strip() and not line.startswith("#"):
+                reason, name = line.split()
+                expected[name] = reason
+    return expected
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tests")
+    parser.add_argument("--bin", type=Path, required=True, help="folder of the tools")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--filter", nargs="*", default=["*"], help="globs of test names")
+    parser.add_argument("--sample", type=int, default=1, help="only every Nth test")
+    parser.add_argument("--update", action="store_true", help="write the list anew")
+    parser.add_argument("--verbose", action="store_true", help="show every failure")
+    args = parser.parse_args()
+
+    expected = read_list()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        tests = [
+            test
+            for test in find_tests(args.data, scratch)
+            if any(fnmatch.fnmatch(test.name, glob) for glob in args.filter)
+        ][:: args.sample]
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            results = list(pool.map(lambda t: run_case(t, args.bin.resolve(), scratch), tests))
+
+    passed = surprises = 0
+    failed = dict(expected)
+    for test, (outcome, text) in zip(tests, results):
+        failed.pop(test.name, None)
+        if outcome == "pass":
+            passed += 1
+        else:
+            failed[test.name] = outcome
+        if args.verbose and outcome != "pass":
+            print(f"{test.name}: {outcome}: {text}")
+        if args.update:
+            continue
+        if outcome == "pass" and test.name in expected:
+            surprises += 1
+            print(f"{test.name}: passes now; take it off {LIST.name}")
+        elif outcome != "pass" and test.name not in expected:
+            surprises += 1
+            print(f"{test.name}: {outcome}: {text}")
+    if args.update:
+        lines = [f"{reason} {name}\n" for name, reason in sorted(failed.items())]
+        LIST.write_text(HEADER + "".join(lines))
+    print(f"{passed} of {len(tests)} operator tests pass")
+    print(f"{len(tests) - surprises} passed, {surprises} failed")
+    return 1 if surprises else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -111,7 +111,7 @@ struct LoweringState {
   DenseMap<std::pair<Value, Block *>, SmallVector<Value>> equal;
   /// Tensors of indices whose elements were checked in a block: below a bound,
   /// and whether negative ones count from the end.
-  DenseSet<std::pair<std::pair<Value, Block *>, std::pair<int64_t, bool>>>
+  DenseSet<std::pair<std::pair<Value, Block *>, std::pair<int64_t, int64_t>>>
       checkedIndices;
   /// Why an operator was not lowered.
   llvm::MapVector<Operation *, std::string> failures;

@@ -324,10 +324,7 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       SmallVector<OpFoldResult> factors;
       for (int64_t d : collapse.getReassociationIndices()[dim])
         factors.push_back(size(collapse.getSrc(), d));
-      if (llvm::count_if(factors,
-                         [](OpFoldResult f) { return isa<Value>(f); }) == 1 &&
-          factors.size() == 1)
-        return factors[0];
+      return product(factors);
     }
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def))
       if (slice.getSourceType().getRank() == type.getRank())

@@ -143,8 +143,12 @@ Value KernelBuilder::flatView(Value memref) {
     memref = memref::CollapseShapeOp::create(
         b, loc, memref, ArrayRef<ReassociationIndices>(all));
   } else if (type.getRank() == 0) {
-    memref = memref::ExpandShapeOp::create(b, loc, ArrayRef<int64_t>{1}, memref,
-                                           ArrayRef<ReassociationIndices>{});
+    // Not an expansion: upstream's expand-strided-metadata does not take one
+    // of rank 0.
+    memref = memref::ReinterpretCastOp::create(
+        b, loc, MemRefType::get({1}, type.getElementType()), memref,
+        /*offset=*/0, /*sizes=*/ArrayRef<int64_t>{1},
+        /*strides=*/ArrayRef<int64_t>{1});
   }
   auto flat = MemRefType::get({ShapedType::kDynamic}, type.getElementType());
   return b.createOrFold<memref::CastOp>(loc, flat, memref);

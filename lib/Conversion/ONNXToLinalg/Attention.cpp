@@ -256,6 +256,7 @@ static LogicalResult lowerAttention(OpLowering &l) {
       l.matmul(l.reshape(weights, {pairs, rows, n.keys}),
                l.castElements(l.reshape(v, {pairs, n.keys, valueWidth}), acc),
                /*transposeB=*/false, acc);
+  y = l.reshape(y, {n.batch, n.kvHeads, n.group, n.queries, valueWidth});
   perHead.push_back(valueWidth);
   y = l.castElements(l.reshape(y, perHead), elem);
   if (l.inRank(0) == 3) {

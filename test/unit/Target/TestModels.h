@@ -44,7 +44,7 @@ func.func @main_graph(%x: memref<?xf32> {onnx.name = "x", onnx.dim_names = ["n"]
 }
 )mlir";
 
-/// Parses and lowers modules of func, memref, scf and arith.
+/// Parses, lowers and compiles modules.
 class ModelBuilder {
 public:
   ModelBuilder() {
@@ -63,15 +63,7 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> lower(llvm::StringRef text) {
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     mlir::PassManager passes(&context);
-    if (!module ||
-        failed(mlir::parsePassPipeline(
-            "nibble-place-weights,convert-scf-to-openmp,convert-scf-to-cf,"
-            "expand-strided-metadata,"
-            "finalize-memref-to-llvm{use-generic-functions},"
-            "convert-openmp-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,"
-            "convert-arith-to-llvm,convert-index-to-llvm,"
-            "reconcile-unrealized-casts",
-            passes)) ||
+    if (!module || failed(mlir::parsePassPipeline(pipeline, passes)) ||
         failed(passes.run(*module)))
       return {};
     return module;
@@ -107,6 +99,12 @@ public:
   }
 
   mlir::MLIRContext context;
+  /// From func, memref, scf and arith to the llvm dialect.
+  std::string pipeline =
+      "nibble-place-weights,convert-scf-to-openmp,convert-scf-to-cf,"
+      "expand-strided-metadata,finalize-memref-to-llvm{use-generic-functions},"
+      "convert-openmp-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,"
+      "convert-arith-to-llvm,convert-index-to-llvm,reconcile-unrealized-casts";
 };
 
 } // namespace nibble::test

@@ -170,7 +170,7 @@ LogicalResult Exporter::exportConstant(Operation *op, GraphProto &graph) {
                                       "onnx-normalize-opset before";
   TensorProto tensor;
   if (elements.getShapedType().getElementType().isIntOrFloat() &&
-      getStorageBytes(elements.getShapedType()) > maxDenseBytes) {
+      getStorageBytes(elements.getShapedType()) > kInlineDataLimit) {
     if (failed(describeTensor(op->getLoc(), elements.getShapedType(), tensor)))
       return failure();
     FailureOr<ConstantData> data =
@@ -317,6 +317,10 @@ LogicalResult Exporter::exportOutputs(Operation *terminator,
     outputs.insert(name);
     ValueInfoProto &output = *graph.add_output();
     output.set_name(name);
+    // A subgraph may leave the type to the operator.
+    auto tensor = dyn_cast<TensorType>(value.getType());
+    if (!attributes && tensor && !onnx::getONNXType(tensor.getElementType()))
+      continue;
     if (failed(exportType(terminator->getLoc(), value.getType(), info,
                           *output.mutable_type())))
       return failure();

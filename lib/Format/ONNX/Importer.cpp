@@ -42,6 +42,25 @@ static bool isDefaultDomain(StringRef domain) {
   return domain.empty() || domain == "ai.onnx";
 }
 
+/// Calls `visit` with every node of a graph and its subgraphs.
+static void forEachNode(const GraphProto &graph,
+                        llvm::function_ref<void(const NodeProto &)> visit) {
+  for (const NodeProto &node : graph.node()) {
+    visit(node);
+    for (const AttributeProto &attribute : node.attribute())
+      if (attribute.has_g())
+        forEachNode(attribute.g(), visit);
+  }
+}
+
+static bool usesDefaultDomain(const GraphProto &graph) {
+  bool found = false;
+  forEachNode(graph, [&](const NodeProto &node) {
+    found |= isDefaultDomain(node.domain());
+  });
+  return found;
+}
+
 Error Importer::checkVersions() {
   if (model.ir_version() > kMaxIRVersion)
     return createStringError("IR version " + Twine(model.ir_version()) +
@@ -55,13 +74,17 @@ Error Importer::checkVersions() {
       return createStringError("operator set " + Twine(opset.version()) +
                                " is not known, expected 1 to " +
                                Twine(kMaxOpsetVersion));
+    opsetVersion = opset.version();
     return Error::success();
   }
-  // Before IR version 3 there was one operator set and no field for it.
+  // Before IR version 3 there was one operator set and no field for it. Later,
+  // a model that uses no operator of it need not name it.
   if (model.ir_version() < 3)
-    return Error::success();
-  return createStringError("opset_import does not name the version of the "
-                           "default operator set");
+    opsetVersion = 1;
+  else if (usesDefaultDomain(model.graph()))
+    return createStringError("opset_import does not name the version of the "
+                             "default operator set");
+  return Error::success();
 }
 
 /// Fixes dimensions by name, of those that the graph's values have.
@@ -93,17 +116,6 @@ Error Importer::checkDims() {
     dims[name] = size;
   }
   return Error::success();
-}
-
-/// Calls `visit` with every node of a graph and its subgraphs.
-static void forEachNode(const GraphProto &graph,
-                        llvm::function_ref<void(const NodeProto &)> visit) {
-  for (const NodeProto &node : graph.node()) {
-    visit(node);
-    for (const AttributeProto &attribute : node.attribute())
-      if (attribute.has_g())
-        forEachNode(attribute.g(), visit);
-  }
 }
 
 /// Reports all operators that are not registered in one message.
@@ -331,15 +343,13 @@ Error Importer::importMainGraph(ModuleOp module) {
 //===----------------------------------------------------------------------===//
 
 void Importer::setModuleAttributes(ModuleOp module) {
-  int64_t version = 1;
   NamedAttrList domains;
   for (const OperatorSetIdProto &opset : model.opset_import()) {
-    if (isDefaultDomain(opset.domain()))
-      version = opset.version();
-    else
+    if (!isDefaultDomain(opset.domain()))
       domains.set(opset.domain(), builder.getI64IntegerAttr(opset.version()));
   }
-  module->setAttr("onnx.opset_version", builder.getI64IntegerAttr(version));
+  module->setAttr("onnx.opset_version",
+                  builder.getI64IntegerAttr(opsetVersion));
   module->setAttr("onnx.ir_version",
                   builder.getI64IntegerAttr(model.ir_version()));
   if (!domains.empty())

@@ -91,6 +91,7 @@ private:
   mlir::OpBuilder builder;
   mlir::func::FuncOp function;
   mlir::Value noValue;
+  int64_t opsetVersion = kMaxOpsetVersion;
   std::vector<Scope> scopes;
   /// How many nodes have a name, in all graphs.
   llvm::StringMap<unsigned> nodeNames;

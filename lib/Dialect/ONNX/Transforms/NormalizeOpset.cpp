@@ -482,6 +482,19 @@ public:
     }
     if (failure)
       return signalPassFailure();
+    // What is left now would be ignored without a word.
+    module.walk([&](ONNXOpInterface op) {
+      for (NamedAttribute attr : op->getDiscardableAttrs()) {
+        if (attr.getName().getValue().contains('.'))
+          continue;
+        emitLayerError(op) << "has attribute " << attr.getName()
+                           << ", which this operator does not have in opset "
+                           << opset;
+        failure = true;
+      }
+    });
+    if (failure)
+      return signalPassFailure();
     module->setAttr(ONNXDialect::kOpsetAttr,
                     IntegerAttr::get(version.getType(),
                                      ONNXDialect::kOpsetVersion));

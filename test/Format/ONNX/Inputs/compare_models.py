@@ -1,9 +1,11 @@
 """Checks a model and compares its results with those of another one.
 
-usage: compare_models.py ORIGINAL EXPORTED [--dim NAME=N]... [--rtol R]
+usage: compare_models.py ORIGINAL EXPORTED [--dim NAME=N]... [--value NAME=V]...
+       [--rtol R]
 
-Both run in ONNX Runtime on the same random inputs. Prints the largest difference
-of each output, relative to its largest absolute value.
+Both run in ONNX Runtime on the same random inputs, or on the given values.
+Prints the largest difference of each output, relative to its largest absolute
+value.
 """
 
 import argparse
@@ -33,6 +35,7 @@ def main():
     parser.add_argument("original")
     parser.add_argument("exported")
     parser.add_argument("--dim", action="append", default=[])
+    parser.add_argument("--value", action="append", default=[])
     parser.add_argument("--rtol", type=float, default=1e-5)
     arguments = parser.parse_args()
 
@@ -50,6 +53,8 @@ def main():
     random = np.random.default_rng(0)
     inputs = {value.name: make_input(value, dims, random)
               for value in sessions[0].get_inputs()}
+    for name, number in (text.rsplit("=", 1) for text in arguments.value):
+        inputs[name] = np.full_like(inputs[name], float(number))
     names = [value.name for value in sessions[0].get_outputs()]
     assert names == [value.name for value in sessions[1].get_outputs()]
     for name, want, got in zip(

@@ -68,6 +68,7 @@ void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
 
 void populateVectorToLLVMPipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
+  pm.addPass(createNibbleLowerExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(arith::createArithExpandOpsPass());

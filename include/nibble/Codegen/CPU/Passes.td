@@ -164,6 +164,35 @@ def NibbleProtectInputsPass : Pass<"nibble-protect-inputs", "::mlir::ModuleOp"> 
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def NibbleLowerExpandShapePass : Pass<"nibble-lower-expand-shape"> {
+  let summary = "Lower views that split a dimension into several unknown sizes";
+  let description = [{
+    Upstream's `expand-strided-metadata` divides to find the unknown size of a
+    split dimension, so there may be only one of them. The sizes are operands of
+    the operation: this pass takes them from there.
+
+    Before:
+    ```mlir
+    %1 = memref.expand_shape %0 [[0, 1, 2]] output_shape [%n, 3, %m]
+      : memref<?xf32> into memref<?x3x?xf32>
+    ```
+    After:
+    ```mlir
+    %base, %offset, %size, %stride = memref.extract_strided_metadata %0
+      : memref<?xf32> -> memref<f32>, index, index, index
+    %step = arith.muli %m, %c3 : index
+    %1 = memref.reinterpret_cast %base to offset: [0], sizes: [%n, 3, %m],
+        strides: [%step, %m, 1] : memref<f32> to memref<?x3x?xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Views that were lowered">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"
+  ];
+}
+
 def NibbleLowerAssertPass : Pass<"nibble-lower-assert", "::mlir::ModuleOp"> {
   let summary = "Lower run-time checks to a call of the runtime";
   let description = [{

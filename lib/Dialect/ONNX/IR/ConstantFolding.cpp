@@ -16,7 +16,9 @@
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Interfaces/FoldInterfaces.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
@@ -27,7 +29,7 @@ using namespace nibble;
 using namespace nibble::onnx;
 
 /// Operands and results with more elements are not folded.
-static constexpr int64_t kMaxElements = 4096;
+static constexpr int64_t kMaxElements = 1024;
 
 namespace {
 /// The elements of a tensor; one of the two lists is used.
@@ -320,7 +322,7 @@ static Elements foldTranspose(TransposeOp op, RankedTensorType type,
   });
 }
 
-static std::optional<Elements> foldGather(GatherOp op, RankedTensorType type,
+static std::optional<Elements> foldGather(onnx::GatherOp op, RankedTensorType type,
                                           const Elements &data,
                                           const Elements &indices) {
   int64_t rank = data.type.getRank(), indexRank = indices.type.getRank();
@@ -424,7 +426,7 @@ foldOperation(Operation *op, RankedTensorType type,
     return foldSlice(slice, type, first, all);
   if (present.size() != all.size())
     return std::nullopt;
-  if (auto gather = dyn_cast<GatherOp>(op))
+  if (auto gather = dyn_cast<onnx::GatherOp>(op))
     return foldGather(gather, type, first, present[1]);
   if (auto concat = dyn_cast<ConcatOp>(op))
     return foldConcat(concat, type, present);
@@ -446,6 +448,25 @@ foldOperation(Operation *op, RankedTensorType type,
   return foldElementwise(op, type, present);
 }
 
+/// The same bytes with another shape, for constants of any size: nothing is
+/// read. Null if the sizes differ or the kind of attribute is not known.
+static ElementsAttr reshapeConstant(Attribute attr, RankedTensorType type) {
+  auto elements = dyn_cast_if_present<ElementsAttr>(attr);
+  if (!elements || elements.getElementType() != type.getElementType() ||
+      elements.getNumElements() != type.getNumElements())
+    return {};
+  if (auto dense = dyn_cast<DenseElementsAttr>(attr))
+    return dense.reshape(type);
+  if (auto mapped = dyn_cast<MappedAttr>(attr))
+    return MappedAttr::get(attr.getContext(), type, mapped.getFile(),
+                           mapped.getOffset(), mapped.getLength(),
+                           mapped.getHash());
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attr))
+    return cast<ElementsAttr>(Attribute(
+        DenseResourceElementsAttr::get(type, resource.getRawHandle())));
+  return {};
+}
+
 namespace {
 struct ConstantFoldInterface : public DialectFoldInterface {
   using DialectFoldInterface::DialectFoldInterface;
@@ -456,6 +477,13 @@ struct ConstantFoldInterface : public DialectFoldInterface {
         operands.empty())
       return failure();
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+    if (isa<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(op) && operands[0] &&
+        type && type.hasStaticShape()) {
+      if (ElementsAttr reshaped = reshapeConstant(operands[0], type)) {
+        results.push_back(reshaped);
+        return success();
+      }
+    }
     if (!isFoldable(type))
       return failure();
     // Cheap tests first: this runs on every operation of a model.

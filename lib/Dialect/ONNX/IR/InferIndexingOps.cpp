@@ -163,12 +163,16 @@ LogicalResult ResizeOp::inferShapes(InferContext &context) {
       return failure();
     for (auto [axis, scale] : llvm::zip_equal(axes, *scales)) {
       Dim &dim = (*shape)[axis];
+      if (!(scale > 0.0f && scale < 1e9f))
+        return context.emitError()
+               << "scale of dimension " << axis << " is " << scale
+               << ", expected a positive number";
       if (scale == 1.0f)
         continue;
       if (dim.isConstant())
         dim = Dim(static_cast<int64_t>(
             std::floor(static_cast<float>(dim.getConstant()) * scale)));
-      else if (scale == std::floor(scale) && scale > 0)
+      else if (scale == std::floor(scale))
         dim = dim * Dim(static_cast<int64_t>(scale));
       else
         dim = Dim();

@@ -50,6 +50,8 @@ FailureOr<WindowAttrs> WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
     return failure();
   if (auto pad = op->getAttrOfType<StringAttr>("auto_pad"))
     result.autoPad = pad.getValue();
+  if (result.autoPad == "VALID")
+    result.pads.assign(2 * rank, 0);
   if (auto mode = op->getAttrOfType<IntegerAttr>("ceil_mode"))
     result.ceilMode = mode.getInt() != 0;
   return result;

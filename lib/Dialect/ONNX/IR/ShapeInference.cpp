@@ -349,6 +349,12 @@ LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
 
     std::optional<Shape> shape = context.getResultShape(index);
     std::optional<Shape> declared = state.getShape(result);
+    if (shape && llvm::any_of(*shape, [](const Dim &dim) {
+          return dim.isConstant() && dim.getConstant() < 0;
+        }))
+      return context.emitError() << "result #" << index << " has shape "
+                                 << toString(*shape)
+                                 << ", expected no negative size";
     if (shape && declared) {
       if (shape->size() != declared->size())
         return context.emitError()

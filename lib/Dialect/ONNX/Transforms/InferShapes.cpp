@@ -165,8 +165,12 @@ bool InferShapesPass::foldConstants(func::FuncOp func, InferState &state) {
     if (!value)
       return;
     OpBuilder builder(op);
-    op->getResult(0).replaceAllUsesWith(
-        ConstantOp::create(builder, op->getLoc(), value));
+    auto constant = ConstantOp::create(builder, op->getLoc(), value);
+    // A weight in another shape keeps its name.
+    auto source = op->getOperand(0).getDefiningOp<ConstantOp>();
+    if (source && isa<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(op))
+      constant->setDiscardableAttrs(source->getDiscardableAttrDictionary());
+    op->getResult(0).replaceAllUsesWith(constant);
     ++numFolded;
     changed = true;
   });

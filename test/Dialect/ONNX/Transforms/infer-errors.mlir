@@ -44,6 +44,15 @@ func.func @reshape(%x: tensor<2x3xf32>) -> tensor<*xf32> {
 
 // -----
 
+func.func @tile(%x: tensor<2x3xf32>) -> tensor<*xf32> {
+  %r = onnx.Constant {value = dense<[1, -1]> : tensor<2xi64>} : tensor<2xi64>
+  // expected-error@+1 {{result #0 has shape [2, -3], expected no negative size}}
+  %0 = onnx.Tile(%x, %r) : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<*xf32>
+  return %0 : tensor<*xf32>
+}
+
+// -----
+
 func.func @rank(%x: tensor<?xf32>, %s: tensor<?xi64>) -> tensor<*xf32> {
   // expected-error@+2 {{(layer 'view') the rank of result #0 cannot be inferred}}
   // expected-note@+1 {{operand types are 'tensor<?xf32>', 'tensor<?xi64>'}}

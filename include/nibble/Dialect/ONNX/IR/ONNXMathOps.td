@@ -234,6 +234,7 @@ class ONNX_CompareOp<string mnemonic, Type type, string title, string formula>
 
 def ONNX_AddOp : ONNX_BinaryOp<"Add", ONNX_Num, "sum", "c = a + b"> {
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 def ONNX_SubOp : ONNX_BinaryOp<"Sub", ONNX_Num, "difference", "c = a - b"> {
   let hasFolder = 1;

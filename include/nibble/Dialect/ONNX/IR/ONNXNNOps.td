@@ -233,6 +233,7 @@ def ONNX_BatchNormalizationOp : ONNX_Op<"BatchNormalization", "T....:T.."> {
                        ONNX_Int<0>:$training_mode);
   let results = (outs ONNX_Float:$Y, ONNX_Opt<ONNX_Float>:$running_mean,
                       ONNX_Opt<ONNX_Float>:$running_var);
+  let hasCanonicalizer = 1;
 }
 
 def ONNX_InstanceNormalizationOp : ONNX_Op<"InstanceNormalization", "TTT:T", "SameShape"> {

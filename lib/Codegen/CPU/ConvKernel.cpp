@@ -125,12 +125,23 @@ void ConvEmitter::gather(Index image, Index block, Index firstChannel,
       Value storeMask = kb.maskBelow(count);
       Index columnAt = columnsAt + (rowBegin + x - begin);
       window.forTaps(row, x, count, [&](Index tap, const WindowRow &source) {
-        kb.forLoop(firstChannel, lastChannel, 1, [&](Index channel) {
-          Value values = window.load(source, image * args.inChannels + channel);
-          Index step = (channel - firstChannel) * volume + tap;
-          kb.storeMasked(values, columns, columnAt + step * blockPixels,
-                         storeMask);
-        });
+        // Addresses are carried: products of indices would take more time
+        // than the copy.
+        Index planeSize = window.planeSize();
+        int64_t columnStep = volume * blockPixels;
+        Values start = {(image * args.inChannels + firstChannel) * planeSize,
+                        columnAt + tap * blockPixels};
+        kb.forUnrolled(firstChannel, lastChannel, 4, start,
+                       [&](Index, int64_t count, ValueRange iter) {
+                         Index from = kb.index(iter[0]), to = kb.index(iter[1]);
+                         for (int64_t i = 0; i < count; ++i) {
+                           kb.storeMasked(window.load(source, from), columns,
+                                          to, storeMask);
+                           from = from + planeSize;
+                           to = to + columnStep;
+                         }
+                         return Values{from, to};
+                       });
       });
     });
   });

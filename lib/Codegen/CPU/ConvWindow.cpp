@@ -81,9 +81,8 @@ WindowRow ConvWindow::getRow(Index row, Index x, Index count, Index kd,
   return result;
 }
 
-Value ConvWindow::load(const WindowRow &row, Index plane) {
-  Index at =
-      plane * (args.inSize[0] * args.inSize[1] * args.inSize[2]) + row.at;
+Value ConvWindow::load(const WindowRow &row, Index planeAt) {
+  Index at = planeAt + row.at;
   int64_t stride = spec.strides[2];
   if (stride == 1)
     return kb.loadMasked(args.input, at, row.mask);

@@ -286,6 +286,12 @@ LogicalResult ConvertNibbleToKernels::convert(ConvOp op) {
   spec.padBegin = expand(op.getPads(), 0);
   if (grouped)
     spec.groupChannels = shape[1];
+  // The neighbourhoods of a block of outputs are gathered on the stack.
+  constexpr int64_t maxVolume = 4096;
+  if (spec.kernelVolume() > maxVolume)
+    return op.emitOpError(describe(op))
+           << "a filter has " << spec.kernelVolume()
+           << " positions, CPU kernels take up to " << maxVolume;
 
   auto spatial = [&](Value memref) {
     SmallVector<Value> sizes(3 - rank, k.index(1));

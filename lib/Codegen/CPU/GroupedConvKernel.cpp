@@ -43,6 +43,7 @@ void emitGroupedConv(KernelBuilder &kb, const ConvSpec &spec,
         emitUnpackRow(kb, spec.format, args.weight, channel, filterSize, filter,
                       zero);
       ConvWindow window(kb, spec, args);
+      Index planeSize = window.planeSize();
       kb.forLoop(zero, outRows, 1, [&](Index row) {
         kb.forLoop(zero, width, lanes, [&](Index x) {
           Index count = min(width - x, lanes);
@@ -56,7 +57,8 @@ void emitGroupedConv(KernelBuilder &kb, const ConvSpec &spec,
                             [&](Index c, ValueRange inner) {
                               Value w = kb.loadSplat(
                                   weights, weightsAt + c * volume + tap);
-                              Value in = window.load(source, firstIn + c);
+                              Value in = window.load(source,
+                                                     (firstIn + c) * planeSize);
                               return Values{kb.fma(w, in, inner[0])};
                             });
                       })

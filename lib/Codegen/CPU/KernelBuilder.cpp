@@ -120,6 +120,42 @@ Value KernelBuilder::fmul(Value x, Value y) {
   return arith::MulFOp::create(b, loc, x, y);
 }
 
+Value KernelBuilder::toF32(Value scale) {
+  Type element = getElementTypeOrSelf(scale.getType());
+  if (element.isF32())
+    return scale;
+  auto like = [&](Type type) -> Type {
+    auto vector = dyn_cast<VectorType>(scale.getType());
+    return vector ? Type(vectorType(type, vector.getNumElements())) : type;
+  };
+  Type f32Type = like(b.getF32Type());
+  if (!element.isF16() || target.fma)
+    return arith::ExtFOp::create(b, loc, f32Type, scale);
+
+  // Exponent and fraction in their places, then the difference of the biases
+  // as a factor: right for all finite numbers.
+  Type i32 = like(b.getI32Type());
+  auto integer = [&](int64_t value) -> Value {
+    TypedAttr attr = b.getI32IntegerAttr(value);
+    if (auto vector = dyn_cast<VectorType>(i32))
+      attr = DenseElementsAttr::get(vector, Attribute(attr));
+    return arith::ConstantOp::create(b, loc, attr);
+  };
+  Value bits = arith::BitcastOp::create(b, loc, like(b.getI16Type()), scale);
+  bits = arith::ExtUIOp::create(b, loc, i32, bits);
+  Value magnitude = arith::AndIOp::create(b, loc, bits, integer(0x7fff));
+  magnitude = arith::ShLIOp::create(b, loc, magnitude, integer(13));
+  Value sign = arith::ShRUIOp::create(b, loc, bits, integer(15));
+  sign = arith::ShLIOp::create(b, loc, sign, integer(31));
+  Value factor =
+      arith::BitcastOp::create(b, loc, f32Type, integer((127 + 112) << 23));
+  Value value =
+      fmul(arith::BitcastOp::create(b, loc, f32Type, magnitude), factor);
+  value = arith::OrIOp::create(
+      b, loc, arith::BitcastOp::create(b, loc, i32, value), sign);
+  return arith::BitcastOp::create(b, loc, f32Type, value);
+}
+
 Value KernelBuilder::maskBelow(Index count) {
   return vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()),
                                       ValueRange{count});

@@ -40,8 +40,9 @@ private:
   /// of the vectorized loop that of the first lane.
   struct Point {
     SmallVector<Index> indices;
-    /// Lanes that exist; null: all.
+    /// Lanes that exist, and their number; null: all.
     Value mask;
+    Value count;
   };
 
   // Choice of loops.
@@ -53,6 +54,9 @@ private:
   // Body.
   Index address(const Access &access, const Point &point);
   Value loadOperand(int64_t operand, const Point &point);
+  Value loadVector(Value memref, Index at, VectorType type, Value mask);
+  Value loadStrided(const Access &access, Index at, VectorType type,
+                    const Point &point);
   void storeResult(int64_t output, Value value, const Point &point);
   Values computeBody(const Point &point, ValueRange arguments);
   Value widen(Value value);
@@ -215,24 +219,69 @@ Value LoopEmitter::loadOperand(int64_t operand, const Point &point) {
     return widen(kb.load(access.flat, at));
   auto type =
       kb.vectorType(cast<MemRefType>(access.flat.getType()).getElementType());
-  if (access.isContiguous(vectorLoop)) {
-    if (!point.mask)
-      return kb.loadVector(access.flat, at);
-    // Ones where there is nothing: a division by them is harmless.
-    return vector::MaskedLoadOp::create(kb.b, kb.loc, type, access.flat,
-                                        ValueRange{at}, point.mask,
-                                        splatConstant(kb, type, 1));
+  if (access.isContiguous(vectorLoop))
+    return loadVector(access.flat, at, type, point.mask);
+  return loadStrided(access, at, type, point);
+}
+
+Value LoopEmitter::loadVector(Value memref, Index at, VectorType type,
+                              Value mask) {
+  if (!mask)
+    return kb.loadVector(memref, at);
+  // Ones where there is nothing: a division by them is harmless.
+  return vector::MaskedLoadOp::create(kb.b, kb.loc, type, memref,
+                                      ValueRange{at}, mask,
+                                      splatConstant(kb, type, 1));
+}
+
+/// Every second to fourth element comes out of whole vectors by shuffles, which
+/// is much faster than a gather.
+Value LoopEmitter::loadStrided(const Access &access, Index at, VectorType type,
+                               const Point &point) {
+  OpBuilder &b = kb.b;
+  Index stride = access.strides[vectorLoop];
+  std::optional<int64_t> step =
+      getConstantIntValue(OpFoldResult(Value(stride)));
+  if (step && *step >= 2 && *step <= 4) {
+    Index last = kb.index(lanes - 1);
+    if (point.count)
+      last = kb.index(point.count) - 1;
+    Index elements = last * *step + 1;
+    Value result;
+    for (int64_t part = 0; part < *step; ++part) {
+      Value loaded = loadVector(access.flat, at + part * lanes, type,
+                                kb.maskBelow(elements - part * lanes));
+      if (part == 0) {
+        result = loaded;
+        continue;
+      }
+      SmallVector<int64_t> picks;
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        int64_t source = lane * *step;
+        if (source / lanes == part)
+          picks.push_back(lanes + source % lanes);
+        else
+          picks.push_back(part == 1 && source < lanes ? source : lane);
+      }
+      result = vector::ShuffleOp::create(b, kb.loc, result, loaded, picks);
+    }
+    return result;
   }
-  Value step =
-      vector::StepOp::create(kb.b, kb.loc, kb.vectorType(kb.b.getIndexType()));
-  Value offsets = arith::MulIOp::create(kb.b, kb.loc, step,
-                                        kb.splat(access.strides[vectorLoop]));
-  Value mask = point.mask
-                   ? point.mask
-                   : splatConstant(kb, kb.vectorType(kb.b.getI1Type()), 1);
-  return vector::GatherOp::create(kb.b, kb.loc, type, access.flat,
-                                  ValueRange{at}, offsets, mask,
-                                  splatConstant(kb, type, 1));
+
+  // Offsets that are known to be small need half the registers.
+  bool narrow = step && std::abs(*step) < (1 << 24);
+  Value offsets =
+      vector::StepOp::create(b, kb.loc, kb.vectorType(b.getIndexType()));
+  Value factor = stride;
+  if (narrow) {
+    offsets = arith::IndexCastOp::create(b, kb.loc, kb.i32Vector(), offsets);
+    factor = arith::ConstantIntOp::create(b, kb.loc, *step, 32);
+  }
+  offsets = arith::MulIOp::create(b, kb.loc, offsets, kb.splat(factor));
+  Value mask = point.mask ? point.mask
+                          : splatConstant(kb, kb.vectorType(b.getI1Type()), 1);
+  return vector::GatherOp::create(b, kb.loc, type, access.flat, ValueRange{at},
+                                  offsets, mask, splatConstant(kb, type, 1));
 }
 
 void LoopEmitter::storeResult(int64_t output, Value value, const Point &point) {
@@ -413,6 +462,7 @@ void LoopEmitter::emitReducedRow(const Point &start) {
             kb.lt(middle, size),
             [&] {
               point.indices[vectorLoop] = middle;
+              point.count = size - middle;
               point.mask = kb.maskBelow(size - middle);
               return step(point, partial);
             },
@@ -450,6 +500,7 @@ void LoopEmitter::emitColumns(const Point &start, int64_t rows, Index from,
   });
   kb.ifThen(kb.lt(last, to), [&] {
     point.indices[vectorLoop] = last;
+    point.count = to - last;
     point.mask = kb.maskBelow(to - last);
     emitTile(point, rows, 1);
   });

@@ -48,9 +48,7 @@ Values PanelReader::loadScales(Index panel, Index group, Index k) {
   KernelBuilder &kb = kernel;
   Index at = (panel * format.numGroups(k) + group) * panelWidth;
   for (int64_t v = first; v < first + numVectors; ++v) {
-    Value scale = kb.loadVector(operands.scales, at + v * lanes);
-    if (!format.scaleType.isF32())
-      scale = arith::ExtFOp::create(kb.b, kb.loc, kb.f32Vector(), scale);
+    Value scale = kb.toF32(kb.loadVector(operands.scales, at + v * lanes));
     scales.push_back(scale);
   }
   return scales;

@@ -27,6 +27,7 @@ namespace nibble::codegen {
 
 void populateBufferizationPipeline(OpPassManager &pm) {
   pm.addPass(createNibbleProtectInputsPass());
+  pm.addNestedPass<func::FuncOp>(createNibbleReuseInputsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;

@@ -134,9 +134,7 @@ void RowEmitter::emit(Value out, Index at) {
   Index length = format.groupLength(k);
   Index groups = format.numGroups(k);
   kb.forLoop(kb.index(0), groups, 1, [&](Index group) {
-    Value scale = kb.load(operands.scales, row * groups + group);
-    if (!format.scaleType.isF32())
-      scale = arith::ExtFOp::create(b, kb.loc, b.getF32Type(), scale);
+    Value scale = kb.toF32(kb.load(operands.scales, row * groups + group));
     Value zero;
     if (format.hasZeros) {
       zero = kb.load(operands.zeros, row * groups + group);

@@ -26,7 +26,8 @@ namespace nibble::codegen {
 struct CpuTarget {
   /// Vector registers of 512 bits, 32 of them, with masks.
   bool avx512 = true;
-  /// Fused multiply-add; without it a product is rounded before the addition.
+  /// Fused multiply-add and conversion of f16 (all CPUs with AVX2 have both).
+  /// Without, a product is rounded before the addition.
   bool fma = true;
 
   /// Rows of a register tile; its width is `tileVectors()` vectors.
@@ -115,6 +116,8 @@ public:
   mlir::Value fadd(mlir::Value a, mlir::Value b);
   mlir::Value fsub(mlir::Value a, mlir::Value b);
   mlir::Value fmul(mlir::Value a, mlir::Value b);
+  /// A scale (f32, f16 or bf16, scalar or vector) as f32.
+  mlir::Value toF32(mlir::Value scale);
   /// Lanes [0, count), any count.
   mlir::Value maskBelow(Index count);
   /// Lanes [begin, end).

@@ -193,6 +193,28 @@ def NibbleLowerExpandShapePass : Pass<"nibble-lower-expand-shape"> {
   ];
 }
 
+def NibbleReuseInputsPass : Pass<"nibble-reuse-inputs", "::mlir::func::FuncOp"> {
+  let summary = "Compute elementwise operations in a value that ends with them";
+  let description = [{
+    An elementwise operation with a new output writes where it reads if one of
+    its inputs has the same type and no other use. Bufferization then needs no
+    further buffer.
+
+    Before:
+    ```mlir
+    %e = tensor.empty(%n) : tensor<?xf32>
+    %y = linalg.generic {...} ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) {...}
+    ```
+    After:
+    ```mlir
+    %y = linalg.generic {...} ins(%x : tensor<?xf32>) outs(%x : tensor<?xf32>) {...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numReused", "num-reused", "Outputs that take the place of an input">
+  ];
+}
+
 def NibbleLowerAssertPass : Pass<"nibble-lower-assert", "::mlir::ModuleOp"> {
   let summary = "Lower run-time checks to a call of the runtime";
   let description = [{

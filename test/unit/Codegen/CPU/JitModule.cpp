@@ -85,7 +85,7 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
 
   auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
   if (!target.avx512 && builder) {
-    builder->setCPU("x86-64-v3");
+    builder->setCPU(target.fma ? "x86-64-v3" : "x86-64");
     builder->getFeatures() = llvm::SubtargetFeatures();
   }
   auto machine = builder->createTargetMachine();
@@ -135,7 +135,7 @@ bool JitModule::call(const std::string &name, std::vector<MemRef> arguments) {
 }
 
 std::vector<codegen::CpuTarget> targetsOfThisMachine() {
-  std::vector<codegen::CpuTarget> targets;
+  std::vector<codegen::CpuTarget> targets = {{/*avx512=*/false, /*fma=*/false}};
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
   auto has = [&](std::initializer_list<const char *> names) {
     return llvm::all_of(names,

@@ -7,20 +7,23 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/Compiler.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Pipelines/Estimate.h"
 #include "nibble/Pipelines/Pipelines.h"
-#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Runtime/nibble.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Report.h"
 #include "nibble/Target/Emit.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassRegistry.h"
+#include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -53,8 +56,8 @@ OwningOpRef<ModuleOp> Compiler::readInput() {
     return format::importONNX(path, context, imported);
   }
   if (!options.dims.empty()) {
-    emitError(loc) << "--dim needs a model in ONNX form: dimensions of '" << path
-                   << "' were fixed when it was imported";
+    emitError(loc) << "--dim needs a model in ONNX form: dimensions of '"
+                   << path << "' were fixed when it was imported";
     return {};
   }
   // References in the IR are relative to the file that holds it.
@@ -197,6 +200,28 @@ LogicalResult Compiler::lower(ModuleOp module) {
   return success();
 }
 
+/// What nibble-run --info says that the model was compiled with: the options
+/// that decide what it computes and how fast.
+static std::string describeOptions(const CompileOptions &options) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "--quantize=" << options.quantize;
+  if (options.quantize != "none" || !options.configFile.empty())
+    os << " --method=" << options.method
+       << " --group-size=" << options.groupSize
+       << (options.symmetric ? " --symmetric" : " --asymmetric")
+       << " --scale-type=" << options.scaleType
+       << " --scale-rule=" << options.scaleRule << " --head=" << options.head;
+  if (!options.configFile.empty())
+    os << " --config=" << options.configFile;
+  for (const std::string &dim : options.dims)
+    os << " --dim " << dim;
+  os << " --march=" << options.march << " --compute=" << options.compute;
+  if (options.threads)
+    os << " --threads=" << options.threads;
+  return text;
+}
+
 LogicalResult Compiler::writeOutput(ModuleOp module) {
   EmitKind kind = options.getEmitKind();
   if (kind == EmitKind::MLIR)
@@ -213,6 +238,12 @@ LogicalResult Compiler::writeOutput(ModuleOp module) {
   target::EmitOptions emit;
   emit.output = options.outputFile;
   emit.modelName = llvm::sys::path::stem(options.inputFile).str();
+  emit.producer =
+      llvm::formatv("Nibble {0}.{1}, LLVM {2}", NIBBLE_VERSION_MAJOR,
+                    NIBBLE_VERSION_MINOR, LLVM_VERSION_STRING)
+          .str();
+  emit.options = describeOptions(options);
+  emit.threads = options.threads;
   if (kind == EmitKind::ObjectFile)
     emit.kind = target::ArtifactKind::Object;
   else if (kind == EmitKind::Executable)

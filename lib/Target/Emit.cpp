@@ -10,6 +10,7 @@
 #include "Link.h"
 #include "ModelConstants.h"
 #include "ModelHeader.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -20,7 +21,10 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Target/TargetMachine.h"
 
 using namespace mlir;
@@ -43,47 +47,52 @@ std::string nibble::target::toIdentifier(StringRef name) {
 }
 
 namespace {
-/// A directory beside the output, so that the last step is a rename within one
-/// file system; removed with all that is left in it.
-class ScratchDirectory {
+/// Files beside the output, so that the last step is a rename within one file
+/// system. Those that are left are removed at the end, or by a signal.
+class ScratchFiles {
 public:
   LogicalResult create(StringRef output, EmitErrorFn emitError) {
-    SmallString<128> prefix(output);
-    prefix += ".tmp";
-    // The prefix is a path, so this makes the directory beside the output.
+    // Not createUniqueFile: it takes a '%' of the user's for one of its own.
+    std::error_code ec;
     for (unsigned attempt = 0; attempt != 100; ++attempt) {
-      SmallString<128> candidate;
-      fs::createUniquePath(prefix + "-%%%%%%", candidate,
-                           /*MakeAbsolute=*/false);
-      std::error_code ec = fs::create_directory(candidate, /*IgnoreExisting=*/
-                                                false);
-      if (!ec) {
-        path = candidate;
-        return success();
-      }
+      prefix = output;
+      prefix +=
+          llvm::formatv(".tmp-{0:x-8}", llvm::sys::Process::GetRandomNumber())
+              .str();
+      int file;
+      ec = fs::openFileForWrite(prefix, file, fs::CD_CreateNew);
+      if (!ec)
+        llvm::sys::Process::SafelyCloseFileDescriptor(file);
       if (ec != std::errc::file_exists)
-        return emitError() << "can't write '" << output
-                           << "': " << ec.message();
+        break;
     }
-    return emitError() << "can't make a temporary directory beside '" << output
-                       << "'";
+    if (ec)
+      return emitError() << "can't write '" << output << "': " << ec.message();
+    track(prefix.str().str());
+    return success();
   }
-  ~ScratchDirectory() {
-    if (!path.empty())
-      fs::remove_directories(path);
+  ~ScratchFiles() {
+    for (const std::string &file : files) {
+      fs::remove(file);
+      llvm::sys::DontRemoveFileOnSignal(file);
+    }
   }
-  std::string file(StringRef name) const {
-    SmallString<128> result(path);
-    llvm::sys::path::append(result, name);
-    return result.str().str();
+  std::string file(StringRef name) {
+    return track((prefix + "-" + name).str());
   }
-  StringRef get() const { return path; }
 
 private:
-  SmallString<128> path;
+  std::string track(std::string file) {
+    llvm::sys::RemoveFileOnSignal(file);
+    files.push_back(file);
+    return file;
+  }
+
+  SmallString<128> prefix;
+  std::vector<std::string> files;
 };
 
-/// One emission: the steps share the options and the scratch directory.
+/// One emission: the steps share the options and the scratch files.
 class Emitter {
 public:
   Emitter(ModuleOp module, const ModelInfo &info, const WeightLayout &layout,
@@ -108,7 +117,7 @@ private:
   const CpuTarget &target;
   const EmitOptions &options;
 
-  ScratchDirectory scratch;
+  ScratchFiles scratch;
   DescriptorText text;
   std::string identifier;
   std::vector<std::string> objects;
@@ -156,7 +165,8 @@ LogicalResult Emitter::placeWeights() {
 static void dropForeignAttributes(FunctionOpInterface function) {
   auto getForeign = [](DictionaryAttr attrs) {
     SmallVector<StringAttr> names;
-    for (NamedAttribute attr : attrs ? attrs.getValue() : ArrayRef<NamedAttribute>())
+    for (NamedAttribute attr :
+         attrs ? attrs.getValue() : ArrayRef<NamedAttribute>())
       if (!attr.getName().getValue().starts_with("llvm."))
         names.push_back(attr.getName());
     return names;
@@ -235,11 +245,14 @@ LogicalResult Emitter::writeCode(llvm::CodeGenFileType type, StringRef path) {
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
     return error() << "can't write '" << path << "': " << ec.message();
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, os, nullptr, type))
-    return error() << "the code generator of " << target.getTriple()
-                   << " can't write this kind of file";
-  passes.run(*code);
+  {
+    // Its printer flushes when it ends, which must be before the file does.
+    llvm::legacy::PassManager passes;
+    if (machine->addPassesToEmitFile(passes, os, nullptr, type))
+      return error() << "the code generator of " << target.getTriple()
+                     << " can't write this kind of file";
+    passes.run(*code);
+  }
   os.close();
   if (!os.has_error())
     return success();
@@ -309,7 +322,7 @@ LogicalResult Emitter::run() {
   if (options.kind == ArtifactKind::SharedObject) {
     linked = linkSharedObject(objects, "nibble_model_" + identifier,
                               llvm::sys::path::filename(options.output),
-                              scratch.get(), result, reportError);
+                              scratch.file("exports.map"), result, reportError);
   } else if (options.kind == ArtifactKind::Executable) {
     linked = linkExecutable(objects, result, reportError);
   } else {

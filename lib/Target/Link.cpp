@@ -9,6 +9,7 @@
 #include "Link.h"
 #include "lld/Common/Driver.h"
 #include "nibble/Runtime/ModelDescriptor.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -118,9 +119,7 @@ static std::vector<std::string> commonArguments(StringRef output) {
 
 LogicalResult nibble::target::linkSharedObject(
     ArrayRef<std::string> objects, StringRef descriptor, StringRef soname,
-    StringRef scratch, StringRef output, EmitErrorFn emitError) {
-  SmallString<128> script(scratch);
-  llvm::sys::path::append(script, "exports.map");
+    StringRef script, StringRef output, EmitErrorFn emitError) {
   std::error_code ec;
   llvm::raw_fd_ostream os(script, ec);
   os << "{ global: nibble_model_*; nibble_context_*; nibble_run;\n"
@@ -137,7 +136,7 @@ LogicalResult nibble::target::linkSharedObject(
     return failure();
   std::vector<std::string> arguments = commonArguments(output);
   llvm::append_values(arguments, "-shared", "-soname", soname.str(),
-                      "--version-script", script.str().str());
+                      "--version-script", script.str());
   llvm::append_range(arguments, objects);
   llvm::append_range(arguments, libraries.get());
   return runLinker(arguments, emitError);

@@ -20,11 +20,11 @@ using EmitErrorFn = llvm::function_ref<mlir::InFlightDiagnostic()>;
 
 /// Link objects and the runtime to a shared object whose exports are the public
 /// functions of nibble.h, `descriptor` and NIBBLE_SHARED_MODEL_SYMBOL.
-/// `scratch` is a directory for helper files.
+/// `script` is the name of a helper file.
 mlir::LogicalResult linkSharedObject(llvm::ArrayRef<std::string> objects,
                                      llvm::StringRef descriptor,
                                      llvm::StringRef soname,
-                                     llvm::StringRef scratch,
+                                     llvm::StringRef script,
                                      llvm::StringRef output,
                                      EmitErrorFn emitError);
 

@@ -44,9 +44,10 @@ SCHEMES = {
 
 
 def tool(name: str) -> str:
+    """Path of an executable of the build; NibbleError when it is not there."""
     path = BUILD / "bin" / name
     if not path.exists():
-        raise Missing(f"{name} is not built")
+        raise nibble.NibbleError(f"{path}: not built: run ninja -C {BUILD}")
     return str(path)
 
 

@@ -150,7 +150,9 @@ def find_tests(data: Path, scratch: Path) -> list[Path]:
             members = [m for m in archive.getmembers() if "/node/" in m.name]
             archive.extractall(scratch, members=members, filter="data")
         data = scratch
-    return sorted(path.parent for path in data.rglob("model.onnx"))
+    return sorted(
+        path.parent for path in data.rglob("model.onnx") if path.parts[-3] == "node"
+    )
 
 
 def read_list() -> dict[str, str]:
@@ -171,7 +173,7 @@ def main() -> int:
     parser.add_argument("--filter", nargs="*", default=["*"], help="globs of test names")
     parser.add_argument("--sample", type=int, default=1, help="only every Nth test")
     parser.add_argument("--update", action="store_true", help="write the list anew")
-    parser.add_argument("--verbose", action="store_true", help="show every failure")
+    parser.add_argument("--verbose", action="store_true", help="show every failure, listed or not")
     args = parser.parse_args()
 
     expected = read_list()
@@ -206,7 +208,7 @@ def main() -> int:
     if args.update:
         lines = [f"{reason} {name}\n" for name, reason in sorted(failed.items())]
         LIST.write_text(HEADER + "".join(lines))
-    print(f"{passed} of {len(tests)} operator tests pass")
+    print(f"{passed} of {len(tests)} operator tests of ONNX are computed right")
     print(f"{len(tests) - surprises} passed, {surprises} failed")
     return 1 if surprises else 0
 

@@ -5,10 +5,11 @@
 
     run_node_tests.py --data DIR --bin build/bin [--jobs 2] [--filter GLOB...]
 
-DIR holds `onnx-backend-tests` (an archive onnx-test-data*.tar.xz) or an unpacked
-`node` folder. `expected-failures.txt` lists the tests that are known not to pass,
-by reason; the run fails on a test that fails without being listed, and on one
-that passes although it is. `--update` writes the list anew.
+DIR holds an archive onnx-test-data*.tar.xz or an unpacked `node` folder.
+`expected-failures.txt` lists the tests that are known not to pass, by reason; the
+run fails on a test that fails without being listed, and on one that passes
+although it is. `--update` writes the list anew. With `--dynamic` every dimension
+of the inputs is unknown to the compiler (list: `expected-failures-dynamic.txt`).
 
 The tests feed everything as an input at run time, also what a trained model
 stores as constants: axes, shapes, pads. Nibble compiles such operands when they
@@ -26,7 +27,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-LIST = Path(__file__).with_name("expected-failures.txt")
+LISTS = {
+    False: Path(__file__).with_name("expected-failures.txt"),
+    True: Path(__file__).with_name("expected-failures-dynamic.txt"),
+}
 HEADER = """\
 # Operator tests of ONNX that are known not to pass, by reason:
 #   unsupported  the compiler says that it does not support the operator or type
@@ -77,6 +81,20 @@ def fix_shape_operands(model, case: Path):
     return rest
 
 
+def forget_sizes(model) -> None:
+    """Gives every dimension of an input a name of its own, and outputs none."""
+    graph = model.graph
+    stored = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        if value.name not in stored:
+            for index, dim in enumerate(value.type.tensor_type.shape.dim):
+                dim.dim_param = f"{value.name}_{index}"
+    for value in graph.output:
+        for dim in value.type.tensor_type.shape.dim:
+            dim.Clear()
+    del graph.value_info[:]
+
+
 def tolerance(model) -> tuple[float, float]:
     """What results may differ by: the last bits of the narrowest float type."""
     import onnx
@@ -89,13 +107,15 @@ def tolerance(model) -> tuple[float, float]:
     return 1e-3, 1e-5
 
 
-def run_case(test: Path, tools: Path, scratch: Path) -> tuple[str, str]:
+def run_case(test: Path, tools: Path, scratch: Path, dynamic: bool) -> tuple[str, str]:
     """(`pass` or a reason of the list, the first line of the message)."""
     import onnx
 
     model = onnx.load(test / "model.onnx")
     case = min(test.glob("test_data_set_*"))
     inputs = fix_shape_operands(model, case)
+    if dynamic:
+        forget_sizes(model)
     outputs = [
         (value.name, case / f"output_{index}.pb")
         for index, value in enumerate(model.graph.output)
@@ -142,8 +162,6 @@ def message(text: str) -> str:
 
 def find_tests(data: Path, scratch: Path) -> list[Path]:
     """The folders of the node tests, unpacked from the newest archive if need be."""
-    if (data / "onnx-backend-tests").is_dir():
-        data = data / "onnx-backend-tests"
     archives = sorted(data.glob("onnx-test-data-*.tar.xz"), key=lambda p: ("main" in p.name, p.name))
     if archives:
         with tarfile.open(archives[-1]) as archive:
@@ -155,10 +173,10 @@ def find_tests(data: Path, scratch: Path) -> list[Path]:
     )
 
 
-def read_list() -> dict[str, str]:
+def read_list(file: Path) -> dict[str, str]:
     expected = {}
-    if LIST.exists():
-        for line in LIST.read_text().splitlines():
+    if file.exists():
+        for line in file.read_text().splitlines():
             if line.strip() and not line.startswith("#"):
                 reason, name = line.split()
                 expected[name] = reason
@@ -172,11 +190,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--filter", nargs="*", default=["*"], help="globs of test names")
     parser.add_argument("--sample", type=int, default=1, help="only every Nth test")
+    parser.add_argument("--dynamic", action="store_true", help="sizes are not known")
     parser.add_argument("--update", action="store_true", help="write the list anew")
     parser.add_argument("--verbose", action="store_true", help="show every failure, listed or not")
     args = parser.parse_args()
 
-    expected = read_list()
+    known = LISTS[args.dynamic]
+    expected = read_list(known)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         tests = [
@@ -185,7 +205,10 @@ def main() -> int:
             if any(fnmatch.fnmatch(test.name, glob) for glob in args.filter)
         ][:: args.sample]
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            results = list(pool.map(lambda t: run_case(t, args.bin.resolve(), scratch), tests))
+            tools = args.bin.resolve()
+            results = list(
+                pool.map(lambda test: run_case(test, tools, scratch, args.dynamic), tests)
+            )
 
     passed = surprises = 0
     failed = dict(expected)
@@ -201,13 +224,14 @@ def main() -> int:
             continue
         if outcome == "pass" and test.name in expected:
             surprises += 1
-            print(f"{test.name}: passes now; take it off {LIST.name}")
+            print(f"{test.name}: passes now; take it off {known.name}")
         elif outcome != "pass" and test.name not in expected:
             surprises += 1
-            print(f"{test.name}: {outcome}: {text}")
+            if not args.verbose:
+                print(f"{test.name}: {outcome}: {text}")
     if args.update:
         lines = [f"{reason} {name}\n" for name, reason in sorted(failed.items())]
-        LIST.write_text(HEADER + "".join(lines))
+        known.write_text(HEADER + "".join(lines))
     print(f"{passed} of {len(tests)} operator tests of ONNX are computed right")
     print(f"{len(tests) - surprises} passed, {surprises} failed")
     return 1 if surprises else 0

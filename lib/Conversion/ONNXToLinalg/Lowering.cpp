@@ -326,7 +326,8 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       return sizeOf(gather.getIndices(), dim);
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(def)) {
       SmallVector<OpFoldResult> factors;
-      for (int64_t d : collapse.getReassociationIndices()[dim])
+      ReassociationIndices joined = collapse.getReassociationIndices()[dim];
+      for (int64_t d : joined)
         factors.push_back(size(collapse.getSrc(), d));
       return product(factors);
     }

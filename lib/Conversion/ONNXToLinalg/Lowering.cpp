@@ -304,10 +304,6 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       return made.getMixedSizes()[dim];
     if (auto dest = dyn_cast<DestinationStyleOpInterface>(def))
       return size(dest.getTiedOpOperand(cast<OpResult>(tensor))->get(), dim);
-    if (auto reshape = dyn_cast<tensor::ReshapeOp>(def))
-      if (auto shape =
-              reshape.getShape().getDefiningOp<tensor::FromElementsOp>())
-        return shape.getElements()[dim];
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(def))
       return expand.getMixedOutputShape()[dim];
     // What is not an operator any more has operands that may not be lowered

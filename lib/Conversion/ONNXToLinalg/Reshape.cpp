@@ -189,20 +189,6 @@ Value OpLowering::reshape(Value tensor, ArrayRef<OpFoldResult> target) {
     tensor = tensor::CollapseShapeOp::create(
         b, loc, RankedTensorType::get(collapsed, elem), tensor, collapse);
   if (expand.size() != target.size()) {
-    // Upstream takes an expansion apart only if it makes at most one dynamic
-    // dimension of one; else the whole shape is given as a tensor.
-    bool splitsDynamic = llvm::any_of(expand, [&](ReassociationIndices &group) {
-      return llvm::count_if(group, [&](int64_t d) {
-               return ShapedType::isDynamic(targetStatic[d]);
-             }) > 1;
-    });
-    if (splitsDynamic) {
-      SmallVector<Value> shape;
-      for (OpFoldResult size : target)
-        shape.push_back(value(size));
-      Value shapeTensor = tensor::FromElementsOp::create(b, loc, shape);
-      return tensor::ReshapeOp::create(b, loc, resultType, tensor, shapeTensor);
-    }
     tensor = castTo(tensor, RankedTensorType::get(middle, elem));
     return tensor::ExpandShapeOp::create(b, loc, resultType, tensor, expand,
                                          target);

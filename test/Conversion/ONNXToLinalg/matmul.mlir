@@ -4,7 +4,7 @@
 // CHECK-LABEL: func.func @rows
 // CHECK: tensor.collapse_shape %{{.*}} {{\[\[}}0, 1], [2]]
 // CHECK: linalg.matmul
-// CHECK: tensor.reshape
+// CHECK: tensor.expand_shape
 func.func @rows(%a: tensor<?x?x8xf32>, %b: tensor<8x4xf32>) -> tensor<?x?x4xf32> {
   %0 = onnx.MatMul(%a, %b) : (tensor<?x?x8xf32>, tensor<8x4xf32>) -> tensor<?x?x4xf32>
   return %0 : tensor<?x?x4xf32>

@@ -1,5 +1,4 @@
-//===- ControlFlow.cpp - If and Loop as scf
-//-----------------------------------===//
+//===- ControlFlow.cpp - If, Loop and Scan as scf -------------------------===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.
@@ -22,6 +21,8 @@ namespace nibble::onnx_to_linalg {
 namespace {
 /// Counts how many values of a loop are carried; the rest are scan outputs.
 constexpr StringLiteral carriedAttr = "nibble.carried";
+/// The body yields a condition first.
+constexpr StringLiteral decidesAttr = "nibble.body_decides";
 
 class ControlFlowPattern : public ConversionPattern {
 public:
@@ -73,40 +74,38 @@ public:
   }
 };
 
-class LowerLoop : public ControlFlowPattern {
+/// What Loop and Scan share: an scf.while over the count, the condition, the
+/// carried values and the scan outputs so far.
+class RepeatPattern : public ControlFlowPattern {
 public:
-  LowerLoop(const TypeConverter &types, MLIRContext *ctx, LoweringState &state)
-      : ControlFlowPattern("onnx.Loop", types, ctx, state) {}
+  using ControlFlowPattern::ControlFlowPattern;
 
-  LogicalResult
-  matchAndRewrite(Operation *op, ArrayRef<Value> operands,
-                  ConversionPatternRewriter &rewriter) const override {
-    OpLowering l(op, operands, rewriter, *getTypeConverter(), state);
-    auto types = resultTypes(l);
-    if (failed(types))
-      return failure();
-    Block &body = op->getRegion(0).front();
-    int64_t carried = op->getNumOperands() - 2;
-    if (static_cast<int64_t>(body.getNumArguments()) != carried + 2)
-      return l.fail("the body does not take what the loop carries");
+protected:
+  struct Repeat {
+    scf::WhileOp loop;
+    /// The block that the body is to be moved to the end of.
+    Block *after;
+  };
 
-    // Count, condition, carried values, scan outputs so far (none).
+  /// The scan outputs (results after the first `carried`) start empty; they
+  /// are stacked along a new first dimension.
+  Repeat buildWhile(OpLowering &l, ArrayRef<Type> resultTypes,
+                    ArrayRef<Value> carried, Value cond, Value limit,
+                    bool bodyDecides,
+                    ConversionPatternRewriter &rewriter) const {
     Type index = rewriter.getIndexType(), i1 = rewriter.getI1Type();
-    SmallVector<Value> init{l.value(l.index(0)),
-                            l.has(1) ? l.scalarOf(l.in(1))
-                                     : l.scalars().integer(i1, 1)};
+    SmallVector<Value> init{l.value(l.index(0)), cond};
     SmallVector<Type> stateTypes{index, i1};
-    for (auto [i, type] : llvm::enumerate(*types)) {
+    for (auto [i, type] : llvm::enumerate(resultTypes)) {
       auto tensor = cast<RankedTensorType>(type);
-      if (static_cast<int64_t>(i) < carried) {
-        init.push_back(l.castTo(l.in(i + 2), tensor));
+      if (i < carried.size()) {
+        init.push_back(l.castTo(carried[i], tensor));
         stateTypes.push_back(tensor);
         continue;
       }
       SmallVector<int64_t> shape(tensor.getShape());
-      SmallVector<OpFoldResult> sizes;
+      SmallVector<OpFoldResult> sizes{l.value(l.index(0))};
       shape[0] = ShapedType::kDynamic;
-      sizes.push_back(l.value(l.index(0)));
       for (int64_t n : llvm::drop_begin(shape))
         sizes.push_back(l.index(ShapedType::isDynamic(n) ? 0 : n));
       auto grown = RankedTensorType::get(shape, tensor.getElementType());
@@ -114,13 +113,14 @@ public:
       init.push_back(
           none.getType() == grown
               ? none
-              : tensor::CastOp::create(rewriter, l.loc, grown, none));
+              : Value(tensor::CastOp::create(rewriter, l.loc, grown, none)));
       stateTypes.push_back(grown);
     }
-    Value limit = l.has(0) ? l.scalars().toIndex(l.scalarOf(l.in(0))) : Value();
 
     auto loop = scf::WhileOp::create(rewriter, l.loc, stateTypes, init);
-    loop->setAttr(carriedAttr, rewriter.getI64IntegerAttr(carried));
+    loop->setAttr(carriedAttr, rewriter.getI64IntegerAttr(carried.size()));
+    if (bodyDecides)
+      loop->setAttr(decidesAttr, rewriter.getUnitAttr());
     SmallVector<Location> locs(stateTypes.size(), l.loc);
     Block *before =
         rewriter.createBlock(&loop.getBefore(), {}, stateTypes, locs);
@@ -130,18 +130,50 @@ public:
       goesOn = arith::AndIOp::create(rewriter, l.loc, goesOn,
                                      s.lt(before->getArgument(0), limit));
     scf::ConditionOp::create(rewriter, l.loc, goesOn, before->getArguments());
-
     Block *after = rewriter.createBlock(&loop.getAfter(), {}, stateTypes, locs);
+    return {loop, after};
+  }
+
+  /// The type that a body's argument has after conversion, null if none.
+  RankedTensorType argumentType(BlockArgument argument) const {
+    return dyn_cast_or_null<RankedTensorType>(
+        getTypeConverter()->convertType(argument.getType()));
+  }
+};
+
+class LowerLoop : public RepeatPattern {
+public:
+  LowerLoop(const TypeConverter &types, MLIRContext *ctx, LoweringState &state)
+      : RepeatPattern("onnx.Loop", types, ctx, state) {}
+
+  LogicalResult
+  matchAndRewrite(Operation *op, ArrayRef<Value> operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    OpLowering l(op, operands, rewriter, *getTypeConverter(), state);
+    auto types = resultTypes(l);
+    if (failed(types))
+      return failure();
+    Block &body = op->getRegion(0).front();
+    ArrayRef<Value> carried = operands.drop_front(2);
+    if (body.getNumArguments() != carried.size() + 2)
+      return l.fail("the body does not take what the loop carries");
+    if (!llvm::all_of(body.getArguments(),
+                      [&](BlockArgument a) { return argumentType(a); }))
+      return l.fail("a value that the loop carries has no supported type");
+
+    Value cond = l.has(1) ? l.scalarOf(l.in(1))
+                          : l.scalars().integer(rewriter.getI1Type(), 1);
+    Value limit = l.has(0) ? l.scalars().toIndex(l.scalarOf(l.in(0))) : Value();
+    Repeat repeat = buildWhile(l, *types, carried, cond, limit,
+                               /*bodyDecides=*/true, rewriter);
+    Value count = l.scalars().fromIndex(repeat.after->getArgument(0),
+                                        rewriter.getI64Type());
+    Value scalars[] = {count, repeat.after->getArgument(1)};
     SmallVector<Value> arguments;
-    Value count = s.fromIndex(after->getArgument(0), rewriter.getI64Type());
-    Value scalars[] = {count, after->getArgument(1)};
     for (auto [i, argument] : llvm::enumerate(body.getArguments())) {
-      auto type = dyn_cast_or_null<RankedTensorType>(
-          getTypeConverter()->convertType(argument.getType()));
-      if (!type)
-        return l.fail("a value that the loop carries has no supported type");
+      auto type = argumentType(argument);
       if (i >= 2) {
-        arguments.push_back(l.castTo(after->getArgument(i), type));
+        arguments.push_back(l.castTo(repeat.after->getArgument(i), type));
         continue;
       }
       // Rank 1 is allowed for both, with one element.
@@ -149,14 +181,119 @@ public:
                                        type.getElementType());
       arguments.push_back(l.fromElements(scalars[i], one));
     }
-    rewriter.inlineBlockBefore(&body, after, after->end(), arguments);
-    rewriter.setInsertionPointAfter(loop);
+    rewriter.inlineBlockBefore(&body, repeat.after, repeat.after->end(),
+                               arguments);
+    rewriter.setInsertionPointAfter(repeat.loop);
     SmallVector<Value> results;
     for (auto [value, type] :
-         llvm::zip_equal(loop.getResults().drop_front(2), *types))
+         llvm::zip_equal(repeat.loop.getResults().drop_front(2), *types))
       results.push_back(l.castTo(value, cast<RankedTensorType>(type)));
     rewriter.replaceOp(op, results);
     return success();
+  }
+};
+
+class LowerScan : public RepeatPattern {
+public:
+  LowerScan(const TypeConverter &types, MLIRContext *ctx, LoweringState &state)
+      : RepeatPattern("onnx.Scan", types, ctx, state) {}
+
+  LogicalResult
+  matchAndRewrite(Operation *op, ArrayRef<Value> operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    OpLowering l(op, operands, rewriter, *getTypeConverter(), state);
+    auto types = resultTypes(l);
+    if (failed(types))
+      return failure();
+    Block &body = op->getRegion(0).front();
+    int64_t numScanned = l.getInt("num_scan_inputs", 0);
+    if (numScanned < 1 || numScanned > static_cast<int64_t>(operands.size()) ||
+        body.getNumArguments() != operands.size())
+      return l.fail("the body does not take what the scan gives");
+    if (!llvm::all_of(body.getArguments(),
+                      [&](BlockArgument a) { return argumentType(a); }))
+      return l.fail("a value that the scan carries has no supported type");
+    ArrayRef<Value> carried = operands.drop_back(numScanned);
+    ArrayRef<Value> scanned = operands.take_back(numScanned);
+    int64_t numOutputs = types->size() - carried.size();
+    SmallVector<int64_t> inZeros(numScanned, 0), outZeros(numOutputs, 0);
+    SmallVector<int64_t> inAxes = l.getInts("scan_input_axes", inZeros);
+    SmallVector<int64_t> inReverse =
+        l.getInts("scan_input_directions", inZeros);
+    SmallVector<int64_t> outAxes = l.getInts("scan_output_axes", outZeros);
+    SmallVector<int64_t> outReverse =
+        l.getInts("scan_output_directions", outZeros);
+    for (auto [input, axis] : llvm::zip_equal(scanned, inAxes))
+      axis = axis < 0 ? axis + cast<RankedTensorType>(input.getType()).getRank()
+                      : axis;
+
+    OpFoldResult length = l.size(scanned[0], inAxes[0]);
+    for (auto [input, axis] : llvm::zip_equal(scanned, inAxes))
+      l.requireEqual(l.size(input, axis), length,
+                     "the scanned inputs differ in length");
+    // Scan outputs grow along dimension 0 and are turned afterwards.
+    SmallVector<Type> grown(*types);
+    SmallVector<SmallVector<int64_t>> turns(numOutputs);
+    for (int64_t i = 0; i < numOutputs; ++i) {
+      auto type = cast<RankedTensorType>((*types)[carried.size() + i]);
+      int64_t rank = type.getRank();
+      int64_t axis = outAxes[i] < 0 ? outAxes[i] + rank : outAxes[i];
+      SmallVector<int64_t> shape(type.getShape());
+      shape.erase(shape.begin() + axis);
+      shape.insert(shape.begin(), ShapedType::kDynamic);
+      grown[carried.size() + i] =
+          RankedTensorType::get(shape, type.getElementType());
+      turns[i] = llvm::to_vector(llvm::seq<int64_t>(1, rank));
+      turns[i].insert(turns[i].begin() + axis, 0);
+    }
+    Value limit = l.value(length);
+    Repeat repeat = buildWhile(
+        l, grown, carried, l.scalars().integer(rewriter.getI1Type(), 1), limit,
+        /*bodyDecides=*/false, rewriter);
+    SmallVector<Value> arguments;
+    for (auto [i, argument] : llvm::enumerate(body.getArguments())) {
+      if (i < carried.size()) {
+        arguments.push_back(
+            l.castTo(repeat.after->getArgument(i + 2), argumentType(argument)));
+        continue;
+      }
+      int64_t k = i - carried.size();
+      OpFoldResult at = repeat.after->getArgument(0);
+      if (inReverse[k])
+        at = l.sub(l.sub(length, l.index(1)), at);
+      Value part = l.slice(scanned[k], inAxes[k], at, l.index(1));
+      SmallVector<OpFoldResult> sizes = l.sizes(part);
+      sizes.erase(sizes.begin() + inAxes[k]);
+      arguments.push_back(
+          l.castTo(l.reshape(part, sizes), argumentType(argument)));
+    }
+    rewriter.inlineBlockBefore(&body, repeat.after, repeat.after->end(),
+                               arguments);
+    rewriter.setInsertionPointAfter(repeat.loop);
+    SmallVector<Value> results;
+    for (auto [i, value] :
+         llvm::enumerate(repeat.loop.getResults().drop_front(2))) {
+      Value result = value;
+      if (int64_t k = i - carried.size(); i >= carried.size()) {
+        if (outReverse[k])
+          result = reversed(l, result, length);
+        result = l.transpose(result, turns[k]);
+      }
+      results.push_back(l.castTo(result, cast<RankedTensorType>((*types)[i])));
+    }
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+
+private:
+  static Value reversed(OpLowering &l, Value tensor, OpFoldResult length) {
+    Value last = l.value(l.sub(length, l.index(1)));
+    Type elem = cast<RankedTensorType>(tensor.getType()).getElementType();
+    return l.generate(l.sizes(tensor), elem, [&](Scalars &s, ValueRange at) {
+      SmallVector<Value> from(at);
+      from[0] = s.sub(last, at[0]);
+      return OpLowering::at(s, tensor, from);
+    });
   }
 };
 
@@ -184,9 +321,10 @@ public:
       return l.fail("ends a subgraph of an operator that is not supported");
     int64_t carried = loop->getAttrOfType<IntegerAttr>(carriedAttr).getInt();
     Block *after = loop.getAfterBody();
+    bool decides = loop->hasAttr(decidesAttr);
     values = {l.value(l.add(after->getArgument(0), l.index(1))),
-              l.scalarOf(operands[0])};
-    for (auto [i, value] : llvm::enumerate(operands.drop_front())) {
+              decides ? l.scalarOf(operands[0]) : after->getArgument(1)};
+    for (auto [i, value] : llvm::enumerate(operands.drop_front(decides))) {
       Value old = after->getArgument(i + 2);
       auto type = cast<RankedTensorType>(old.getType());
       if (static_cast<int64_t>(i) < carried)
@@ -223,8 +361,8 @@ private:
 void populateControlFlowPatterns(RewritePatternSet &patterns,
                                  const TypeConverter &types,
                                  LoweringState &state) {
-  patterns.add<LowerIf, LowerLoop, LowerYield>(types, patterns.getContext(),
-                                               state);
+  patterns.add<LowerIf, LowerLoop, LowerScan, LowerYield>(
+      types, patterns.getContext(), state);
 }
 
 } // namespace nibble::onnx_to_linalg

@@ -61,23 +61,25 @@ static Value originalCoordinate(Scalars &s, const Method &m, const Axis &axis,
   Value one = f64(s, 1), half = f64(s, 0.5);
   Value centered = s.sub(s.div(s.add(x, half), axis.scale), half);
   Value single = s.le(out, one);
+  // The length before it was cut to an integer.
+  Value length = s.mul(in, axis.scale);
   if (m.coordinates == "asymmetric")
     return s.div(x, axis.scale);
   if (m.coordinates == "align_corners") {
-    Value span = s.select(single, one, s.sub(out, one));
+    Value span = s.select(single, one, s.sub(length, one));
     Value aligned = s.div(s.mul(x, s.sub(in, one)), span);
     return s.select(single, f64(s, 0), aligned);
   }
   if (m.coordinates == "pytorch_half_pixel")
     return s.select(single, f64(s, 0), centered);
   if (m.coordinates == "half_pixel_symmetric") {
-    Value adjustment = s.div(out, s.mul(in, axis.scale));
+    Value adjustment = s.div(out, length);
     Value center = s.div(in, f64(s, 2));
     return s.add(s.mul(center, s.sub(one, adjustment)), centered);
   }
   if (m.crops()) {
     Value last = s.sub(in, one);
-    Value span = s.select(single, one, s.sub(out, one));
+    Value span = s.select(single, one, s.sub(length, one));
     Value step = s.div(s.mul(s.sub(axis.end, axis.start), last), span);
     Value inside = s.add(s.mul(axis.start, last), s.mul(x, step));
     Value middle = s.mul(s.mul(half, s.add(axis.start, axis.end)), last);

@@ -301,6 +301,12 @@ Value OpLowering::transpose(Value tensor, ArrayRef<int64_t> perm) {
   return linalg::TransposeOp::create(b, loc, tensor, init, perm)->getResult(0);
 }
 
+/// Whether sizes are known to hold no element.
+static bool isEmpty(ArrayRef<OpFoldResult> sizes) {
+  return llvm::any_of(
+      sizes, [](OpFoldResult size) { return getConstantIntValue(size) == 0; });
+}
+
 Value OpLowering::slice(Value tensor, ArrayRef<OpFoldResult> offsets,
                         ArrayRef<OpFoldResult> sizes,
                         ArrayRef<OpFoldResult> strides) {
@@ -318,11 +324,9 @@ Value OpLowering::slice(Value tensor, ArrayRef<OpFoldResult> offsets,
     }
   }
   // An empty slice may start at the end, where no element is.
-  SmallVector<OpFoldResult> starts(offsets);
-  for (auto [start, size] : llvm::zip_equal(starts, sizes))
-    if (getConstantIntValue(size) == 0)
-      start = index(0);
-  return tensor::ExtractSliceOp::create(b, loc, tensor, starts, sizes,
+  if (isEmpty(sizes))
+    return empty(sizes, typeOf(tensor).getElementType());
+  return tensor::ExtractSliceOp::create(b, loc, tensor, offsets, sizes,
                                         strides.empty() ? ones : strides);
 }
 
@@ -339,6 +343,8 @@ Value OpLowering::insert(Value tensor, Value into,
                          ArrayRef<OpFoldResult> offsets,
                          ArrayRef<OpFoldResult> strides) {
   SmallVector<OpFoldResult> ones(offsets.size(), index(1));
+  if (isEmpty(sizes(tensor)))
+    return into;
   return tensor::InsertSliceOp::create(b, loc, tensor, into, offsets,
                                        sizes(tensor),
                                        strides.empty() ? ones : strides);

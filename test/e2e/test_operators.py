@@ -15,7 +15,7 @@ class Operators(unittest.TestCase):
         s.tool("nibble-compile")
         runner = s.ROOT / "test/conformance/run_node_tests.py"
         ran = subprocess.run(
-            [sys.executable, runner, "--data", data, "--bin", s.BUILD / "bin", "--sample", "15"],
+            [sys.executable, runner, "--data", data, "--bin", s.BUILD / "bin", "--sample", "29"],
             capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)

@@ -165,8 +165,15 @@ def find_tests(data: Path, scratch: Path) -> list[Path]:
     archives = sorted(data.glob("onnx-test-data-*.tar.xz"), key=lambda p: ("main" in p.name, p.name))
     if archives:
         with tarfile.open(archives[-1]) as archive:
-            members = [m for m in archive.getmembers() if "/node/" in m.name]
-            archive.extractall(scratch, members=members, filter="data")
+            members = [
+                member
+                for member in archive.getmembers()
+                if "/node/" in member.name
+                and (member.isfile() or member.isdir())
+                and not member.name.startswith("/")
+                and ".." not in Path(member.name).parts
+            ]
+            archive.extractall(scratch, members=members)
         data = scratch
     return sorted(
         path.parent for path in data.rglob("model.onnx") if path.parts[-3] == "node"

@@ -90,7 +90,8 @@ def check(path: Path) -> list[str]:
         environment["PATH"] = f"{tools}:" + environment["PATH"]
         state = folder / ".state"
         for block in blocks(path):
-            script = f"set -eo pipefail\n[ ! -e {state} ] || . {state}\n{block.script}\nexport -p >{state}\n"
+            before = f"set -eo pipefail\n[ ! -e {state} ] || . {state}\n"
+            script = f"{before}{block.script}\nexport -p >{state}\n"
             try:
                 run = subprocess.run(
                     ["bash", "-c", script], cwd=folder, env=environment, text=True, timeout=LIMIT,

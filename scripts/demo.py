@@ -81,7 +81,8 @@ def main() -> int:
     for scheme in ev.SCHEMES:
         answers(scheme)
     print("\nThe same by hand:")
-    print("  build/bin/nibble-compile examples/models/glyphs.onnx -o glyphs.so --quantize=W4A16 --group-size=32")
+    print("  build/bin/nibble-compile examples/models/glyphs.onnx -o glyphs.so \\")
+    print("      --quantize=W4A16 --group-size=32")
     print("  build/bin/nibble-run glyphs.so --info")
     return 0
 

@@ -103,9 +103,7 @@ class Reference:
         ort = onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input_shapes = {
             i.name: tuple(d if isinstance(d, int) else None for d in i.shape)
             for i in self._session.get_inputs()

@@ -231,7 +231,10 @@ def main() -> int:
         run(totals, args.filter)
         counts = [a - b for a, b in zip((totals.passed, totals.failed, totals.skipped), before)]
         ok, bad, off = counts
-        print(f"{name}: {ok} ok, {bad} not ok, {off} left out, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"{name}: {ok} ok, {bad} not ok, {off} left out, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
     for reason, count in sorted(totals.reasons.items()):
         print(f"left out, {count}: {reason}")
     summary = f"{totals.passed} passed, {totals.failed} failed"

@@ -117,7 +117,9 @@ def make_language_model(out: Path, steps: int) -> dict:
         story = stories.make_story(rng)
         if stories.story_text(story) not in seen:
             test.append(story)
-    pieces, scores = stories.learn_pieces([stories.story_text(story) for story in train[:4000]], 384)
+    pieces, scores = stories.learn_pieces(
+        [stories.story_text(story) for story in train[:4000]], 384
+    )
     tokenizer = Tokenizer(pieces, scores)
     report("tokenizing stories")
 

@@ -52,9 +52,7 @@ def step(
             **cache,
         }
     )
-    present = {
-        name: out[name.replace("past_key_values.", "present.")] for name in cache
-    }
+    present = {name: out[name.replace("past_key_values.", "present.")] for name in cache}
     return out["logits"], present
 
 

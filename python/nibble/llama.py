@@ -54,8 +54,7 @@ class LlamaConfig:
                 raise NibbleError(f"model config: {name} is {getattr(self, name)}, expected > 0")
         if self.dim % self.heads or (self.dim // self.heads) % 2:
             raise NibbleError(
-                f"model config: dim {self.dim} over {self.heads} heads must give an even "
-                "head size"
+                f"model config: dim {self.dim} over {self.heads} heads must give an even head size"
             )
         if self.heads % self.kv_heads:
             raise NibbleError(
@@ -118,7 +117,9 @@ class _Graph:
         self.initializers.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, op: str, name: str, inputs: list[str], outputs: list[str] | None = None, **attrs) -> str:
+    def node(
+        self, op: str, name: str, inputs: list[str], outputs: list[str] | None = None, **attrs
+    ) -> str:
         outputs = outputs or [name + ".out"]
         self.nodes.append(self._helper.make_node(op, inputs, outputs, name=name, **attrs))
         return outputs[0]
@@ -170,8 +171,11 @@ def build_llama(config: LlamaConfig, weights: Mapping[str, np.ndarray]) -> "onnx
 
     def rotate(name: str, x: str, heads: int) -> str:
         return g.node(
-            "RotaryEmbedding", name, [x, "rope.cos", "rope.sin", "position_ids"],
-            num_heads=heads, interleaved=int(config.interleaved),
+            "RotaryEmbedding",
+            name,
+            [x, "rope.cos", "rope.sin", "position_ids"],
+            num_heads=heads,
+            interleaved=int(config.interleaved),
         )
 
     x = g.node("Gather", "embed", ["embed.weight", "input_ids"], axis=0)
@@ -185,10 +189,13 @@ def build_llama(config: LlamaConfig, weights: Mapping[str, np.ndarray]) -> "onnx
         q = rotate(p + "attention.q_rope", q, config.heads)
         k = rotate(p + "attention.k_rope", k, config.kv_heads)
         a = g.node(
-            "Attention", p + "attention",
+            "Attention",
+            p + "attention",
             [q, k, v, "", f"past_key_values.{i}.key", f"past_key_values.{i}.value"],
             [p + "attention.out", f"present.{i}.key", f"present.{i}.value"],
-            q_num_heads=config.heads, kv_num_heads=config.kv_heads, is_causal=1,
+            q_num_heads=config.heads,
+            kv_num_heads=config.kv_heads,
+            is_causal=1,
         )
         a = g.linear(p + "attention.o", a, weights[p + "attention.o.weight"])
         x = g.node("Add", p + "attention_residual", [x, a])

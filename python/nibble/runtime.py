@@ -302,9 +302,7 @@ class Model:
         results = (_Tensor * len(self.outputs))()
         if self._lib.nibble_run(context, tensors, len(tensors), results, len(results)):
             raise NibbleError(self._error(context))
-        return {
-            info.name: _copy_out(result) for info, result in zip(self.outputs, results)
-        }
+        return {info.name: _copy_out(result) for info, result in zip(self.outputs, results)}
 
     def profile(self) -> list[LayerProfile]:
         """Time of every layer in this thread's runs; empty without profile=True."""

@@ -44,8 +44,7 @@ class Tokenizer:
             self._ids.setdefault(piece, number)
         # Vocabularies with byte fallback spell byte b as the piece <0xbb>.
         self._has_bytes = (
-            len(self.pieces) >= _FIRST_BYTE + 256
-            and self.pieces[_FIRST_BYTE] == b"<0x00>"
+            len(self.pieces) >= _FIRST_BYTE + 256 and self.pieces[_FIRST_BYTE] == b"<0x00>"
         )
 
     def __len__(self) -> int:
@@ -103,9 +102,7 @@ class Tokenizer:
             elif self._has_bytes:
                 tokens.extend(byte + _FIRST_BYTE for byte in encoded)
             else:
-                raise NibbleError(
-                    f"character {character!r} is not in the vocabulary of this model"
-                )
+                raise NibbleError(f"character {character!r} is not in the vocabulary of this model")
         while True:
             best = None
             for i in range(len(tokens) - 1):
@@ -128,9 +125,7 @@ class Tokenizer:
         previous = BOS
         for token in tokens:
             if not 0 <= token < len(self.pieces):
-                raise NibbleError(
-                    f"token {token} is outside the vocabulary of {len(self.pieces)}"
-                )
+                raise NibbleError(f"token {token} is outside the vocabulary of {len(self.pieces)}")
             piece = self.pieces[token]
             if token != BOS:
                 if previous == BOS and piece.startswith(b" "):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """A residual network for the glyphs: training in JAX, export with folded norms.
 
-    stem 3x3 16, max pool -> block 16 to 32 -> block 32 to 64, stride 2
-    -> block 64 to 64 -> global average pool -> fully connected
+stem 3x3 16, max pool -> block 16 to 32 -> block 32 to 64, stride 2
+-> block 64 to 64 -> global average pool -> fully connected
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def forward(params: dict, stats: dict, x, train: bool):
     return x @ params["fc"]["w"].T + params["fc"]["b"], seen
 
 
-def train(images: np.ndarray, labels: np.ndarray, steps: int, seed: int, adam, report) -> tuple[dict, dict]:
+def train(
+    images: np.ndarray, labels: np.ndarray, steps: int, seed: int, adam, report
+) -> tuple[dict, dict]:
     """Trains on images [n, 1, SIZE, SIZE]; `adam` is the optimiser of train_embedded_models."""
     rng = np.random.default_rng(seed)
     params, stats = init(rng)

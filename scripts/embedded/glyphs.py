@@ -107,12 +107,18 @@ def make_glyphs(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     image = _ink(ends.astype(np.float32), mask, rng.uniform(1.0, 3.0, count).astype(np.float32))
 
     stray = rng.uniform(0, SIZE, (count, 1, 2, 2)).astype(np.float32)
-    line = _ink(stray, rng.random((count, 1)) < 0.5, rng.uniform(0.3, 1.4, count).astype(np.float32))
+    line = _ink(
+        stray, rng.random((count, 1)) < 0.5, rng.uniform(0.3, 1.4, count).astype(np.float32)
+    )
     image = np.maximum(image, rng.uniform(0.3, 0.8, (count, 1, 1)) * line)
     image *= rng.uniform(0.4, 0.9, (count, 1, 1))
     slope = rng.normal(0, 0.006, (count, 2, 1))
     ramp = np.arange(SIZE) - SIZE / 2
-    light = rng.uniform(0, 0.2, (count, 1, 1)) + slope[:, :1] * ramp + (slope[:, 1:] * ramp).swapaxes(1, 2)
+    light = (
+        rng.uniform(0, 0.2, (count, 1, 1))
+        + slope[:, :1] * ramp
+        + (slope[:, 1:] * ramp).swapaxes(1, 2)
+    )
     image = image + light + rng.normal(0, 0.13, image.shape)
     # Sixteen grey levels, so that the stored test images are exactly these.
     image = np.round(np.clip(image, 0, 1) * 15) / 15

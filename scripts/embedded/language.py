@@ -63,7 +63,16 @@ def forward(config: LlamaConfig, w: dict, tokens):
     return norm(x, w["norm.weight"]) @ w["lm_head.weight"].T
 
 
-def train(config: LlamaConfig, text: np.ndarray, starts: np.ndarray, length: int, steps: int, seed: int, adam, report) -> dict[str, np.ndarray]:
+def train(
+    config: LlamaConfig,
+    text: np.ndarray,
+    starts: np.ndarray,
+    length: int,
+    steps: int,
+    seed: int,
+    adam,
+    report,
+) -> dict[str, np.ndarray]:
     """Trains on windows of `length` tokens of `text` [n] that begin at one of `starts`."""
     rng = np.random.default_rng(seed)
     weights = init(config, rng)

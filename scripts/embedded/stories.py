@@ -20,8 +20,7 @@ _THINGS = (
 ).split()
 _COLOURS = "red blue green yellow brown black white golden silver orange".split()
 _PLACES = (
-    "market garden school river forest station kitchen castle village harbor "
-    "library bakery"
+    "market garden school river forest station kitchen castle village harbor library bakery"
 ).split()
 _WEATHER = (
     "It is a warm and sunny morning.",

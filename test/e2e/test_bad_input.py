@@ -202,7 +202,9 @@ class BadInput(unittest.TestCase):
         binary = s.compile_model(s.MODELS / "glyphs.onnx", [])
         path = self.folder / "input.npy"
         np.save(path, array)
-        return s.run_tool("nibble-run", binary, "--input", f"{name}={path}", "--output-dir", self.out)
+        return s.run_tool(
+            "nibble-run", binary, "--input", f"{name}={path}", "--output-dir", self.out
+        )
 
     def test_wrong_input_name(self):
         run = self.run_glyphs("picture", np.zeros((1, 1, 24, 24), np.float32))

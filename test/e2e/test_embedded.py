@@ -69,7 +69,9 @@ class Stories(unittest.TestCase):
     def check(self, scheme: str, loss: float):
         tokens, answers = s.stories_test()
         right = [
-            s.answer_accuracy(s.stories_logits(s.load(self.model, s.SCHEMES[name]), tokens), tokens, answers)
+            s.answer_accuracy(
+                s.stories_logits(s.load(self.model, s.SCHEMES[name]), tokens), tokens, answers
+            )
             for name in ("float", scheme)
         ]
         self.assertGreaterEqual(right[1], right[0] - loss)

@@ -17,7 +17,8 @@ import support as s
 
 SIZE = 4096
 
-PROGRAM = """
+PROGRAM = (
+    """
 import json, sys, numpy as np, nibble
 def maps():
     rows, row = [], None
@@ -46,7 +47,9 @@ print(json.dumps({
     "copied": sum(kb["Anonymous"] for kb in weights),
     "bytes": model.weight_bytes,
 }))
-""" % SIZE
+"""
+    % SIZE
+)
 
 
 class Memory(unittest.TestCase):
@@ -80,9 +83,7 @@ class Memory(unittest.TestCase):
             mapped = max(binary.parent.iterdir(), key=lambda file: file.stat().st_size)
         command = [sys.executable, "-c", PROGRAM, str(binary), str(mapped.resolve())]
         environment = {**os.environ, "PYTHONPATH": str(s.ROOT / "python")}
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=environment
-        )
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
         self.assertEqual(run.returncode, 0, run.stderr)
         return json.loads(run.stdout)
 

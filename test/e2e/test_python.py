@@ -52,7 +52,9 @@ def reference_logits(config: LlamaConfig, w: dict, tokens: list[int]) -> np.ndar
 
 
 def small_model(tied: bool) -> tuple[LlamaConfig, dict]:
-    config = LlamaConfig(dim=24, hidden_dim=40, layers=2, heads=4, kv_heads=2, vocabulary=50, positions=32)
+    config = LlamaConfig(
+        dim=24, hidden_dim=40, layers=2, heads=4, kv_heads=2, vocabulary=50, positions=32
+    )
     rng = np.random.default_rng(11)
     weights = {
         name: rng.normal(1 if len(shape) == 1 else 0, 0.3, shape).astype(np.float32)
@@ -104,7 +106,9 @@ class Export(Temporary):
         for name in weights:
             np.testing.assert_array_equal(found[name], weights[name])
         path.write_bytes(blob[:-4])
-        with self.assertRaisesRegex(NibbleError, f"has {len(blob) - 4} bytes, expected {len(blob)}"):
+        with self.assertRaisesRegex(
+            NibbleError, f"has {len(blob) - 4} bytes, expected {len(blob)}"
+        ):
             read_llama2c(path)
 
     def test_shapes_are_checked(self):

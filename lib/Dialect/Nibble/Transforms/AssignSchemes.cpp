@@ -210,7 +210,7 @@ private:
     emitRemark(op.getLoc(), "layer \"")
         << op.getLayerName() << "\" is not quantized: " << reason;
     remark::missed(op.getLoc(), remark::RemarkOpts::name("NotQuantized")
-                                    .category("nibble-assign-schemes"))
+                                    .category("nibble"))
         << remark::add("layer {0}", op.getLayerName())
         << remark::reason("{0}", reason);
   }

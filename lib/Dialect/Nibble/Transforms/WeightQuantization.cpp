@@ -9,6 +9,7 @@
 #include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
 
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Quantizer/ErrorStatistics.h"
@@ -207,8 +208,15 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
     found = known.try_emplace(key, *entry).first;
   }
   operand.set(found->second.dequantize.getOutput());
-  setLayerReport(op, found->second.report);
+  const LayerReport &report = found->second.report;
+  setLayerReport(op, report);
   op->removeAttr(requestAttrName);
+  remark::passed(op.getLoc(),
+                 remark::RemarkOpts::name("Quantized").category("nibble"))
+      << remark::add("layer {0}: {1} by {2}", op.getLayerName(), report.scheme,
+                     report.method)
+      << remark::metric("sqnr_db", report.sqnr.value_or(0.0))
+      << remark::metric("bytes", report.bytes);
   ++counts.quantized;
   return success();
 }

@@ -12,7 +12,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nibble ${PROJECT_BINARY_DIR}/inc
   FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.h.inc" PATTERN "CMakeFiles" EXCLUDE)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nibble)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/NibbleConfig.cmake.in
-  ${PROJECT_BINARY_DIR}/NibbleConfig.cmake INSTALL_DESTINATION ${config_dir})
+  ${PROJECT_BINARY_DIR}/NibbleConfig.cmake INSTALL_DESTINATION ${config_dir}
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_BINDIR)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/NibbleConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/NibbleConfig.cmake

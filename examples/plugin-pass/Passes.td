@@ -28,10 +28,6 @@ def QuantizePowerOfTwoPass : Pass<"quantize-power-of-two", "::mlir::ModuleOp"> {
     %y = nibble.matmul %x weight(%w) {...}
     ```
   }];
-  let options = [
-    Option<"maxExponent", "max-exponent", "int", /*default=*/"15",
-           "Largest exponent of a scale; a larger one is an error">
-  ];
   let statistics = [
     Statistic<"numQuantized", "num-quantized", "Weights that were quantized">
   ];

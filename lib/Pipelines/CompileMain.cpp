@@ -75,7 +75,8 @@ struct CommandLine {
       cl::value_desc("FILE"), cl::cat(general)};
   cl::list<std::string> inserted{
       "insert-passes",
-      cl::desc("run a textual pass pipeline when PHASE is complete"),
+      cl::desc("run a textual pass pipeline when PHASE is complete; 'requests' "
+               "is the point where methods of quantization run"),
       cl::value_desc("PHASE:PIPELINE"), cl::cat(general)};
 
   cl::opt<std::string> quantize{
@@ -204,13 +205,15 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.progress = progress;
   for (StringRef insertion : inserted) {
     auto [name, pipeline] = insertion.split(':');
-    std::optional<Phase> phase = symbolizePhase(name);
+    bool atRequests = name == "requests";
+    std::optional<Phase> phase =
+        atRequests ? Phase::Quantized : symbolizePhase(name);
     if (!phase || *phase == Phase::Object || pipeline.empty())
       return llvm::createStringError(
           "--insert-passes=" + insertion +
           ": expected PHASE:PIPELINE with one of the phases onnx, nibble, "
-          "quantized, linalg, vector, llvm");
-    options.insertedPipelines.push_back({*phase, pipeline.str()});
+          "requests, quantized, linalg, vector, llvm");
+    options.insertedPipelines.push_back({*phase, pipeline.str(), atRequests});
   }
   if (options.outputFile.empty() && !options.estimate)
     return llvm::createStringError(
@@ -316,15 +319,7 @@ int nibble::compileMain(int argc, char **argv) {
           "Nibble: compiles a trained model to a quantized native binary\n",
           &llvm::errs()))
     return 2;
-  llvm::Expected<CompileOptions> options = line.getOptions();
-  if (!options) {
-    llvm::WithColor::error(llvm::errs(), "nibble-compile")
-        << llvm::toString(options.takeError()) << '\n';
-    return 2;
-  }
-  // The linker, which runs in this process, has options of its own with some of
-  // these names, and resets the values of all that are registered.
-  cl::ResetCommandLineParser();
+  // Before the options are checked: a plugin brings methods, too.
   for (const std::string &file : line.plugins) {
     llvm::Expected<PassPlugin> plugin = PassPlugin::load(file);
     if (!plugin) {
@@ -335,6 +330,15 @@ int nibble::compileMain(int argc, char **argv) {
     }
     plugin->registerPassRegistryCallbacks();
   }
+  llvm::Expected<CompileOptions> options = line.getOptions();
+  if (!options) {
+    llvm::WithColor::error(llvm::errs(), "nibble-compile")
+        << llvm::toString(options.takeError()) << '\n';
+    return 2;
+  }
+  // The linker, which runs in this process, has options of its own with some of
+  // these names, and resets the values of all that are registered.
+  cl::ResetCommandLineParser();
 
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   std::unique_ptr<llvm::DefaultThreadPool> pool;

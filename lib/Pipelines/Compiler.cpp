@@ -91,6 +91,20 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   PassManager passes(context, ModuleOp::getOperationName());
   if (setup && failed(setup(passes)))
     return failure();
+  bool parsed = true;
+  auto insert = [&](OpPassManager &manager, bool atRequests) {
+    for (const InsertedPipeline &inserted : options.insertedPipelines) {
+      if (inserted.after != phase || inserted.atRequests != atRequests ||
+          succeeded(parsePassPipeline(inserted.pipeline, manager)))
+        continue;
+      parsed = false;
+      module.emitError() << "can't parse the passes inserted "
+                         << (atRequests ? "before the methods of phase "
+                                        : "after phase ")
+                         << stringifyPhase(phase) << ": '" << inserted.pipeline
+                         << "'";
+    }
+  };
   switch (phase) {
   case Phase::ONNX:
     buildOnnxPipeline(passes);
@@ -101,7 +115,9 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   case Phase::Quantized: {
     QuantizePipelineOptions quantize;
     setQuantizeOptions(quantize);
-    buildQuantizePipeline(passes, quantize);
+    buildQuantizePipeline(passes, quantize, [&](OpPassManager &manager) {
+      insert(manager, /*atRequests=*/true);
+    });
     break;
   }
   case Phase::Linalg:
@@ -123,13 +139,8 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   case Phase::Object:
     return success();
   }
-  for (const InsertedPipeline &inserted : options.insertedPipelines)
-    if (inserted.after == phase &&
-        failed(parsePassPipeline(inserted.pipeline, passes)))
-      return module.emitError()
-             << "can't parse the passes inserted after phase "
-             << stringifyPhase(phase) << ": '" << inserted.pipeline << "'";
-  if (failed(passes.run(module)))
+  insert(passes, /*atRequests=*/false);
+  if (!parsed || failed(passes.run(module)))
     return failure();
   module->setAttr(phaseAttrName,
                   StringAttr::get(context, stringifyPhase(phase)));

@@ -52,9 +52,12 @@ void nibble::buildAssignPipeline(OpPassManager &passes,
   add(passes, text + "}");
 }
 
-void nibble::buildQuantizePipeline(OpPassManager &passes,
-                                   const QuantizePipelineOptions &options) {
+void nibble::buildQuantizePipeline(
+    OpPassManager &passes, const QuantizePipelineOptions &options,
+    llvm::function_ref<void(OpPassManager &)> methods) {
   buildAssignPipeline(passes, options);
+  if (methods)
+    methods(passes);
   add(passes, "nibble-quantize-rtn,func.func(nibble-fuse-dequantize),"
               "canonicalize,cse");
   add(passes,
@@ -92,7 +95,9 @@ void nibble::registerPipelines() {
       buildNibblePipeline);
   PassPipelineRegistration<QuantizePipelineOptions>(
       "nibble-quantize-pipeline", "Phase quantized: codes instead of weights",
-      buildQuantizePipeline);
+      [](OpPassManager &passes, const QuantizePipelineOptions &options) {
+        buildQuantizePipeline(passes, options);
+      });
   PassPipelineRegistration<>("nibble-linalg-pipeline",
                              "Phase linalg: packed weights, fused loops",
                              buildLinalgPipeline);

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """examples/plugin-pass builds against an installed Nibble, and its tests pass."""
 
-import os
 import subprocess
 import tempfile
 import unittest
@@ -44,20 +43,21 @@ class Plugin(unittest.TestCase):
 
     def test_on_a_model(self):
         run("ninja", "-C", self.build)
-        opt = self.prefix / "bin/nibble-opt"
-        self.assertTrue(os.access(opt, os.X_OK))
-        source = Path(self.folder.name) / "onnx.mlir"
-        run(self.prefix / "bin/nibble-translate", "--import-onnx",
-            ROOT / "examples/models/glyphs.onnx", "-o", source)
-        output = run(
-            opt, source, f"--load-pass-plugin={self.build}/libQuantizePowerOfTwo.so",
-            "--pass-pipeline=builtin.module(onnx-normalize-opset,onnx-infer-shapes,canonicalize,"
-            "func.func(convert-onnx-to-nibble),convert-onnx-to-linalg,"
-            "nibble-assign-schemes{scheme=W4A16 method=power-of-two group-size=32},"
-            "quantize-power-of-two,func.func(nibble-fuse-dequantize,nibble-verify-quantized))",
-            "--mlir-elide-resource-strings-if-larger=16")
-        self.assertIn('method = "power-of-two"', output)
-        self.assertNotIn("nibble.dequantize", output)
+        output = Path(self.folder.name) / "quantized.mlir"
+        run(self.prefix / "bin/nibble-compile", ROOT / "examples/models/glyphs.onnx",
+            "-o", output, "--compile-to=quantized", "--quantize=W4A16", "--group-size=32",
+            "--method=power-of-two", "--insert-passes=requests:quantize-power-of-two",
+            f"--load-pass-plugin={self.build}/libQuantizePowerOfTwo.so")
+        text = output.read_text()
+        self.assertIn('method = "power-of-two"', text)
+        self.assertNotIn("nibble.dequantize", text)
+
+    def test_method_without_plugin(self):
+        result = s.run_tool("nibble-compile", ROOT / "examples/models/glyphs.onnx", "-o",
+                            Path(self.folder.name) / "none.mlir", "--compile-to=quantized",
+                            "--quantize=W4A16", "--method=power-of-two")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--method=power-of-two is not available", result.stderr)
 
 
 if __name__ == "__main__":

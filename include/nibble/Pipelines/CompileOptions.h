@@ -39,10 +39,13 @@ enum class EmitKind {
   ONNX
 };
 
-/// A textual pass pipeline to run when a phase is complete.
+/// A textual pass pipeline to run when a phase is complete or, with
+/// `atRequests`, inside of the phase `quantized`: layers have requests then,
+/// and the methods that serve them follow.
 struct InsertedPipeline {
   Phase after;
   std::string pipeline;
+  bool atRequests = false;
 };
 
 /// Options of one compilation; defaults are those of the command line. Strings

@@ -72,8 +72,10 @@ void buildNibblePipeline(mlir::OpPassManager &passes);
 void buildAssignPipeline(mlir::OpPassManager &passes,
                          const QuantizePipelineOptions &options);
 /// `quantized`: schemes assigned, codes computed, dequantization fused.
-void buildQuantizePipeline(mlir::OpPassManager &passes,
-                           const QuantizePipelineOptions &options);
+/// `methods` adds passes that serve requests before those of the tree do.
+void buildQuantizePipeline(
+    mlir::OpPassManager &passes, const QuantizePipelineOptions &options,
+    llvm::function_ref<void(mlir::OpPassManager &)> methods = nullptr);
 /// `linalg`: weights in kernel order, elementwise chains fused.
 void buildLinalgPipeline(mlir::OpPassManager &passes);
 /// `vector`: buffers, generated kernels, parallel loops, placed weights.

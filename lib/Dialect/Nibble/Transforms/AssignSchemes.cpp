@@ -209,8 +209,8 @@ private:
       return;
     emitRemark(op.getLoc(), "layer \"")
         << op.getLayerName() << "\" is not quantized: " << reason;
-    remark::missed(op.getLoc(), remark::RemarkOpts::name("NotQuantized")
-                                    .category("nibble"))
+    remark::missed(op.getLoc(),
+                   remark::RemarkOpts::name("NotQuantized").category("nibble"))
         << remark::add("layer {0}", op.getLayerName())
         << remark::reason("{0}", reason);
   }

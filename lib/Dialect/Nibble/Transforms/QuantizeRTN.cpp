@@ -8,7 +8,7 @@
 
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
-#include "nibble/Quantizer/RTN.h"
+#include "nibble/Quantizer/Method.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_NIBBLEQUANTIZERTNPASS
@@ -25,14 +25,8 @@ struct NibbleQuantizeRTNPass
   using Base::Base;
 
   void runOnOperation() override {
-    auto quantize = [](QuantizableOpInterface,
-                       const quantizer::WeightView &weight,
-                       quantizer::QuantizedWeight &result) {
-      return quantizer::quantizeRTN(weight, result.scheme, result.codes,
-                                    result.scales, result.zeros);
-    };
     FailureOr<QuantizationCounts> counts =
-        quantizeWeights(getOperation(), "rtn", quantize);
+        quantizeWeights(getOperation(), *quantizer::lookupMethod("rtn"));
     if (failed(counts))
       return signalPassFailure();
     numWeightsQuantized += counts->quantized;

@@ -328,4 +328,16 @@ FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
   return quantizer.counts;
 }
 
+FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module,
+                                              const quantizer::Method &method) {
+  auto quantize = [&](QuantizableOpInterface,
+                      const quantizer::WeightView &weight,
+                      quantizer::QuantizedWeight &result) -> llvm::Error {
+    if (llvm::Error error = method.supports(result.scheme))
+      return error;
+    return method.run({weight, result.scheme, /*threads=*/0}, result);
+  };
+  return quantizeWeights(module, method.name, quantize);
+}
+
 } // namespace nibble

@@ -11,6 +11,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/Scheme.h"
 #include <optional>
 
@@ -53,6 +54,10 @@ struct QuantizationCounts {
 mlir::FailureOr<QuantizationCounts> quantizeWeights(mlir::ModuleOp module,
                                                     llvm::StringRef method,
                                                     QuantizeFn quantize);
+
+/// The same for a method of the quantizer's table, which needs the weight only.
+mlir::FailureOr<QuantizationCounts>
+quantizeWeights(mlir::ModuleOp module, const quantizer::Method &method);
 
 } // namespace nibble
 

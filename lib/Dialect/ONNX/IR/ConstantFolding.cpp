@@ -15,8 +15,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
-#include "mlir/Interfaces/FoldInterfaces.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
@@ -61,13 +61,12 @@ static bool isFoldable(RankedTensorType type) {
 
 static std::optional<Elements> readElements(Attribute attr) {
   auto typed = dyn_cast_if_present<ElementsAttr>(attr);
-  auto type = typed ? dyn_cast<RankedTensorType>(typed.getType())
-                    : RankedTensorType();
+  auto type =
+      typed ? dyn_cast<RankedTensorType>(typed.getType()) : RankedTensorType();
   if (!isFoldable(type))
     return std::nullopt;
-  FailureOr<ConstantData> data = ConstantData::get(attr, [&] {
-    return emitError(UnknownLoc::get(attr.getContext()));
-  });
+  FailureOr<ConstantData> data = ConstantData::get(
+      attr, [&] { return emitError(UnknownLoc::get(attr.getContext())); });
   if (failed(data))
     return std::nullopt;
   Elements result;
@@ -125,7 +124,8 @@ static FloatFn getFloatFunction(Operation *op) {
       .Case<SubOp>([](auto) { return [](V v) { return v[0] - v[1]; }; })
       .Case<MulOp>([](auto) { return [](V v) { return v[0] * v[1]; }; })
       .Case<DivOp>([](auto) { return [](V v) { return v[0] / v[1]; }; })
-      .Case<PowOp>([](auto) { return [](V v) { return std::pow(v[0], v[1]); }; })
+      .Case<PowOp>(
+          [](auto) { return [](V v) { return std::pow(v[0], v[1]); }; })
       .Case<NegOp>([](auto) { return [](V v) { return -v[0]; }; })
       .Case<AbsOp>([](auto) { return [](V v) { return std::fabs(v[0]); }; })
       .Case<SqrtOp>([](auto) { return [](V v) { return std::sqrt(v[0]); }; })
@@ -147,17 +147,20 @@ static IntFn getIntFunction(Operation *op) {
   return TypeSwitch<Operation *, IntFn>(op)
       .Case<AddOp>([](auto) {
         return [](V v) -> R {
-          return wrap(static_cast<uint64_t>(v[0]) + static_cast<uint64_t>(v[1]));
+          return wrap(static_cast<uint64_t>(v[0]) +
+                      static_cast<uint64_t>(v[1]));
         };
       })
       .Case<SubOp>([](auto) {
         return [](V v) -> R {
-          return wrap(static_cast<uint64_t>(v[0]) - static_cast<uint64_t>(v[1]));
+          return wrap(static_cast<uint64_t>(v[0]) -
+                      static_cast<uint64_t>(v[1]));
         };
       })
       .Case<MulOp>([](auto) {
         return [](V v) -> R {
-          return wrap(static_cast<uint64_t>(v[0]) * static_cast<uint64_t>(v[1]));
+          return wrap(static_cast<uint64_t>(v[0]) *
+                      static_cast<uint64_t>(v[1]));
         };
       })
       .Case<DivOp>([](auto) {
@@ -175,8 +178,10 @@ static IntFn getIntFunction(Operation *op) {
           return v[0] < 0 ? wrap(-static_cast<uint64_t>(v[0])) : v[0];
         };
       })
-      .Case<MaxOp>([](auto) { return [](V v) -> R { return *llvm::max_element(v); }; })
-      .Case<MinOp>([](auto) { return [](V v) -> R { return *llvm::min_element(v); }; })
+      .Case<MaxOp>(
+          [](auto) { return [](V v) -> R { return *llvm::max_element(v); }; })
+      .Case<MinOp>(
+          [](auto) { return [](V v) -> R { return *llvm::min_element(v); }; })
       .Case<NotOp>([](auto) { return [](V v) -> R { return v[0] == 0; }; })
       .Case<AndOp>([](auto) { return [](V v) -> R { return v[0] && v[1]; }; })
       .Case<OrOp>([](auto) { return [](V v) -> R { return v[0] || v[1]; }; })
@@ -184,7 +189,8 @@ static IntFn getIntFunction(Operation *op) {
       .Default([](Operation *) { return IntFn(); });
 }
 
-/// A comparison as a function of the sign of a - b; NaN makes all but none true.
+/// A comparison as a function of the sign of a - b; NaN makes all but none
+/// true.
 static std::function<bool(double, double)> getComparison(Operation *op) {
   using Fn = std::function<bool(double, double)>;
   return TypeSwitch<Operation *, Fn>(op)
@@ -293,9 +299,8 @@ static std::optional<Elements> foldCast(const Elements &from,
 //===----------------------------------------------------------------------===//
 
 /// A result whose element at `index` is element `source(index)` of `from`.
-static Elements
-moveElements(const Elements &from, RankedTensorType type,
-             function_ref<int64_t(ArrayRef<int64_t>)> source) {
+static Elements moveElements(const Elements &from, RankedTensorType type,
+                             function_ref<int64_t(ArrayRef<int64_t>)> source) {
   Elements result;
   result.isFloat = from.isFloat;
   SmallVector<int64_t> strides = computeStrides(type.getShape());
@@ -316,13 +321,14 @@ static Elements foldTranspose(TransposeOp op, RankedTensorType type,
   return moveElements(from, type, [&](ArrayRef<int64_t> index) {
     int64_t position = 0;
     for (int64_t d = 0; d < rank; ++d)
-      position += index[d] * strides[op.getPerm() ? (*op.getPerm())[d]
-                                                  : rank - 1 - d];
+      position +=
+          index[d] * strides[op.getPerm() ? (*op.getPerm())[d] : rank - 1 - d];
     return position;
   });
 }
 
-static std::optional<Elements> foldGather(onnx::GatherOp op, RankedTensorType type,
+static std::optional<Elements> foldGather(onnx::GatherOp op,
+                                          RankedTensorType type,
                                           const Elements &data,
                                           const Elements &indices) {
   int64_t rank = data.type.getRank(), indexRank = indices.type.getRank();
@@ -345,9 +351,9 @@ static std::optional<Elements> foldGather(onnx::GatherOp op, RankedTensorType ty
   });
 }
 
-static std::optional<Elements> foldSlice(SliceOp op, RankedTensorType type,
-                                         const Elements &data,
-                                         ArrayRef<std::optional<Elements>> all) {
+static std::optional<Elements>
+foldSlice(SliceOp op, RankedTensorType type, const Elements &data,
+          ArrayRef<std::optional<Elements>> all) {
   if (!all[1] || (!isa<NoneType>(op.getAxes().getType()) && !all[3]) ||
       (!isa<NoneType>(op.getSteps().getType()) && !all[4]))
     return std::nullopt;
@@ -505,6 +511,4 @@ struct ConstantFoldInterface : public DialectFoldInterface {
 };
 } // namespace
 
-void ONNXDialect::registerFolding() {
-  addInterfaces<ConstantFoldInterface>();
-}
+void ONNXDialect::registerFolding() { addInterfaces<ConstantFoldInterface>(); }

@@ -45,9 +45,9 @@ static FailureOr<SmallVector<float>> getVector(Value value, int64_t count) {
 }
 
 /// A constant made by `fill`, with the name of the constant it replaces.
-static FailureOr<Value> makeConstant(PatternRewriter &rewriter, Location loc,
-                                     RankedTensorType type, Value replaced,
-                                     function_ref<void(MutableArrayRef<char>)> fill) {
+static FailureOr<Value>
+makeConstant(PatternRewriter &rewriter, Location loc, RankedTensorType type,
+             Value replaced, function_ref<void(MutableArrayRef<char>)> fill) {
   auto source = replaced.getDefiningOp<ConstantOp>();
   auto name = source ? source->getAttrOfType<StringAttr>(ONNXDialect::kNameAttr)
                      : StringAttr();
@@ -76,8 +76,8 @@ static void storeFloats(MutableArrayRef<char> bytes, int64_t at,
 static LogicalResult foldBatchNorm(BatchNormalizationOp op,
                                    PatternRewriter &rewriter) {
   ConvOp conv = getOnlyUsedConv(op.getX());
-  if (!conv || op.getTrainingMode() != 0 ||
-      !op.getRunningMean().use_empty() || !op.getRunningVar().use_empty() ||
+  if (!conv || op.getTrainingMode() != 0 || !op.getRunningMean().use_empty() ||
+      !op.getRunningVar().use_empty() ||
       op.getX().getType() != op.getY().getType())
     return failure();
   FailureOr<ConstantData> weight = getFloats(conv.getW());
@@ -102,9 +102,11 @@ static LogicalResult foldBatchNorm(BatchNormalizationOp op,
   }
   SmallVector<float> factor(channels);
   for (int64_t c = 0; c < channels; ++c) {
-    double s = (*scale)[c] / std::sqrt(double((*variance)[c]) + op.getEpsilon());
+    double s =
+        (*scale)[c] / std::sqrt(double((*variance)[c]) + op.getEpsilon());
     factor[c] = static_cast<float>(s);
-    bias[c] = static_cast<float>(s * (double(bias[c]) - (*mean)[c]) + (*shift)[c]);
+    bias[c] =
+        static_cast<float>(s * (double(bias[c]) - (*mean)[c]) + (*shift)[c]);
   }
 
   Location loc = conv.getLoc();

@@ -47,8 +47,8 @@ static int64_t getBroadcastIndex(int64_t index, ArrayRef<int64_t> shape,
 }
 
 /// Contents of every operand, repeated to the result's shape.
-static std::optional<SmallVector<Shape>> getBroadcastOperands(Operation *op,
-                                                              InferState &state) {
+static std::optional<SmallVector<Shape>>
+getBroadcastOperands(Operation *op, InferState &state) {
   std::optional<SmallVector<int64_t>> shape = getResultShape(op);
   if (!shape)
     return std::nullopt;
@@ -99,8 +99,9 @@ static Contents mapConstants(Operation *op, InferState &state,
 
 static Dim divide(const Dim &a, const Dim &b) {
   if (a.isConstant() && b.isConstant() && !b.isConstant(0))
-    return a.getConstant() == INT64_MIN ? Dim()
-                                        : Dim(a.getConstant() / b.getConstant());
+    return a.getConstant() == INT64_MIN
+               ? Dim()
+               : Dim(a.getConstant() / b.getConstant());
   return a.exactDiv(b);
 }
 
@@ -315,15 +316,19 @@ void onnx::inferContents(Operation *op, InferState &state) {
           .Case<IdentityOp, ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(
               [&](auto) { return same(); })
           .Case([&](CastOp cast) { return getCastContents(cast, state); })
-          .Case([&](GatherOp gather) { return getGatherContents(gather, state); })
+          .Case(
+              [&](GatherOp gather) { return getGatherContents(gather, state); })
           .Case([&](SliceOp slice) { return getSliceContents(slice, state); })
-          .Case([&](ConcatOp concat) { return getConcatContents(concat, state); })
+          .Case(
+              [&](ConcatOp concat) { return getConcatContents(concat, state); })
           .Case([&](TransposeOp op) { return getTransposeContents(op, state); })
           .Case([&](RangeOp range) { return getRangeContents(range, state); })
           .Case([&](ConstantOfShapeOp fill) {
             return getFilledContents(fill, state);
           })
-          .Case([&](ReduceProdOp prod) { return getProductContents(prod, state); })
+          .Case([&](ReduceProdOp prod) {
+            return getProductContents(prod, state);
+          })
           .Case([&](ExpandOp) -> Contents {
             auto shape = getResultShape(op);
             auto data = state.getContents(op->getOperand(0));
@@ -331,7 +336,8 @@ void onnx::inferContents(Operation *op, InferState &state) {
             if (!shape || !data || !from || !from.hasStaticShape())
               return std::nullopt;
             Shape result;
-            for (int64_t i = 0, e = ShapedType::getNumElements(*shape); i < e; ++i)
+            for (int64_t i = 0, e = ShapedType::getNumElements(*shape); i < e;
+                 ++i)
               result.push_back(
                   (*data)[getBroadcastIndex(i, *shape, from.getShape())]);
             return result;
@@ -392,7 +398,9 @@ void onnx::inferContents(Operation *op, InferState &state) {
           })
           .Case([&](LessOp) { return compare(std::less<int64_t>()); })
           .Case([&](GreaterOp) { return compare(std::greater<int64_t>()); })
-          .Case([&](LessOrEqualOp) { return compare(std::less_equal<int64_t>()); })
+          .Case([&](LessOrEqualOp) {
+            return compare(std::less_equal<int64_t>());
+          })
           .Case([&](GreaterOrEqualOp) {
             return compare(std::greater_equal<int64_t>());
           })
@@ -403,9 +411,8 @@ void onnx::inferContents(Operation *op, InferState &state) {
             return compare([](int64_t a, int64_t b) { return a || b; });
           })
           .Case([&](NotOp) {
-            return mapConstants(op, state, [](ArrayRef<int64_t> v) {
-              return Dim(v[0] == 0);
-            });
+            return mapConstants(
+                op, state, [](ArrayRef<int64_t> v) { return Dim(v[0] == 0); });
           })
           .Default([](Operation *) { return std::nullopt; });
   if (!contents ||

@@ -49,10 +49,10 @@ struct Knowledge {
 } // namespace
 
 LogicalResult IfOp::inferShapes(InferContext &context) {
-  auto thenYield = dyn_cast_if_present<YieldOp>(
-      getThenBranch().front().getTerminator());
-  auto elseYield = dyn_cast_if_present<YieldOp>(
-      getElseBranch().front().getTerminator());
+  auto thenYield =
+      dyn_cast_if_present<YieldOp>(getThenBranch().front().getTerminator());
+  auto elseYield =
+      dyn_cast_if_present<YieldOp>(getElseBranch().front().getTerminator());
   if (!thenYield || !elseYield)
     return success();
   for (unsigned i = 0, e = getNumResults(); i < e; ++i) {
@@ -91,10 +91,10 @@ static void setArgument(BlockArgument argument, const Knowledge &knowledge,
 }
 
 /// Infers the body of a loop whose first arguments have fixed knowledge and
-/// whose next `carried.size()` arguments are carried around: a size that changes
-/// from one iteration to the next becomes dynamic. `firstYield` is the operand
-/// of the yield that belongs to the first carried value. Works on copies until
-/// the assumption about the carried values holds.
+/// whose next `carried.size()` arguments are carried around: a size that
+/// changes from one iteration to the next becomes dynamic. `firstYield` is the
+/// operand of the yield that belongs to the first carried value. Works on
+/// copies until the assumption about the carried values holds.
 static LogicalResult inferLoopBody(Operation *op, InferState &state,
                                    ArrayRef<Knowledge> fixedBefore,
                                    SmallVector<Knowledge> carried,
@@ -167,8 +167,9 @@ LogicalResult onnx::inferRegionTypes(Operation *op, InferState &state,
       }
       if (knowledge.shape && !knowledge.shape->empty()) {
         int64_t rank = knowledge.shape->size();
-        int64_t axis =
-            scan.getScanInputAxes() ? (*scan.getScanInputAxes())[i - states] : 0;
+        int64_t axis = scan.getScanInputAxes()
+                           ? (*scan.getScanInputAxes())[i - states]
+                           : 0;
         axis = axis < 0 ? axis + rank : axis;
         if (axis < 0 || axis >= rank)
           return scan.emitOpError() << "scan_input_axes has " << axis
@@ -214,7 +215,8 @@ LogicalResult onnx::inferBlockTypes(Block &block, InferState &state,
     // The branch not taken may hold contradictions: it is for other shapes.
     if (auto branch = dyn_cast<IfOp>(op)) {
       std::optional<Shape> condition = state.getContents(branch.getCond());
-      if (condition && condition->size() == 1 && condition->front().isConstant()) {
+      if (condition && condition->size() == 1 &&
+          condition->front().isConstant()) {
         if (failed(inlineTakenBranch(
                 branch, condition->front().getConstant() != 0, state, changed)))
           return failure();
@@ -237,8 +239,8 @@ LogicalResult LoopOp::inferShapes(InferContext &context) {
   unsigned carried = getVInitial().size();
   Dim trips;
   // Without a condition that may stop it, the count is the trip count.
-  bool stops = context.hasOperand(1) ||
-               yield.getOutputs()[0] != body.getArgument(1);
+  bool stops =
+      context.hasOperand(1) || yield.getOutputs()[0] != body.getArgument(1);
   if (std::optional<Shape> count = context.getContents(0);
       count && count->size() == 1 && !stops)
     trips = (*count)[0];
@@ -259,8 +261,7 @@ LogicalResult LoopOp::inferShapes(InferContext &context) {
 
 LogicalResult ScanOp::inferShapes(InferContext &context) {
   InferState &state = context.getState();
-  auto yield =
-      dyn_cast_if_present<YieldOp>(getBody().front().getTerminator());
+  auto yield = dyn_cast_if_present<YieldOp>(getBody().front().getTerminator());
   if (!yield)
     return success();
   unsigned states = getInputs().size() - getNumScanInputs();

@@ -118,8 +118,8 @@ static std::optional<SmallVector<float>> getConstantScales(ResizeOp op) {
   DenseFPElementsAttr scales;
   auto constant = op.getScales().getDefiningOp<ConstantOp>();
   if (!constant ||
-      !(scales = dyn_cast_if_present<DenseFPElementsAttr>(
-            constant.getElements())) ||
+      !(scales =
+            dyn_cast_if_present<DenseFPElementsAttr>(constant.getElements())) ||
       !scales.getElementType().isF32())
     return std::nullopt;
   return llvm::to_vector(scales.getValues<float>());
@@ -145,8 +145,8 @@ LogicalResult ResizeOp::inferShapes(InferContext &context) {
     if (count == axes.size())
       return success();
     return context.emitError()
-           << what << " has " << count << " elements, expected "
-           << axes.size() << " for X of shape " << toString(*shape);
+           << what << " has " << count << " elements, expected " << axes.size()
+           << " for X of shape " << toString(*shape);
   };
 
   if (std::optional<Shape> sizes = context.getContents(3);
@@ -157,16 +157,16 @@ LogicalResult ResizeOp::inferShapes(InferContext &context) {
     bool stretch = getKeepAspectRatioPolicy() == "stretch";
     for (auto [axis, size] : llvm::zip_equal(axes, *sizes))
       (*shape)[axis] = stretch ? size : Dim();
-  } else if (std::optional<SmallVector<float>> scales = getConstantScales(*this);
+  } else if (std::optional<SmallVector<float>> scales =
+                 getConstantScales(*this);
              scales && !scales->empty()) {
     if (failed(checkCount("scales", scales->size())))
       return failure();
     for (auto [axis, scale] : llvm::zip_equal(axes, *scales)) {
       Dim &dim = (*shape)[axis];
       if (!(scale > 0.0f && scale < 1e9f))
-        return context.emitError()
-               << "scale of dimension " << axis << " is " << scale
-               << ", expected a positive number";
+        return context.emitError() << "scale of dimension " << axis << " is "
+                                   << scale << ", expected a positive number";
       if (scale == 1.0f)
         continue;
       if (dim.isConstant())

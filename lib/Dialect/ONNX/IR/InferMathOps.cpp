@@ -17,7 +17,8 @@ using namespace nibble::onnx;
 LogicalResult onnx::detail::inferSameShape(InferContext &context) {
   // All results that are tensors: the mask of a Dropout too.
   if (std::optional<Shape> shape = context.getShape(0))
-    for (unsigned i = 0, e = context.getOperation()->getNumResults(); i < e; ++i)
+    for (unsigned i = 0, e = context.getOperation()->getNumResults(); i < e;
+         ++i)
       context.setShape(i, *shape);
   return success();
 }
@@ -37,9 +38,8 @@ LogicalResult onnx::detail::inferBroadcast(InferContext &context) {
       return success();
     Shape joined;
     if (!broadcastShapes(result, *shape, joined))
-      return context.emitError()
-             << "shapes " << toString(result) << " and " << toString(*shape)
-             << " do not broadcast";
+      return context.emitError() << "shapes " << toString(result) << " and "
+                                 << toString(*shape) << " do not broadcast";
     result = std::move(joined);
   }
   context.setShape(0, result);
@@ -175,9 +175,9 @@ LogicalResult EinsumOp::inferShapes(InferContext &context) {
   SmallVector<StringRef> terms;
   left.split(terms, ',');
   if (terms.size() != getInputs().size())
-    return context.emitError() << "equation '" << getEquation() << "' has "
-                               << terms.size() << " terms for "
-                               << getInputs().size() << " operands";
+    return context.emitError()
+           << "equation '" << getEquation() << "' has " << terms.size()
+           << " terms for " << getInputs().size() << " operands";
 
   llvm::DenseMap<char, Dim> sizes;
   std::map<char, int> uses;
@@ -257,9 +257,9 @@ static LogicalResult inferMatMul(InferContext &context, unsigned left,
   batchB = batchB.drop_back(isColumn ? 1 : 2);
   Shape result;
   if (!broadcastShapes(batchA, batchB, result))
-    return context.emitError() << "the leading dimensions of shapes "
-                               << toString(*a) << " and " << toString(*b)
-                               << " do not broadcast";
+    return context.emitError()
+           << "the leading dimensions of shapes " << toString(*a) << " and "
+           << toString(*b) << " do not broadcast";
   if (!isRow)
     result.push_back((*a)[a->size() - 2]);
   if (!isColumn)
@@ -294,16 +294,16 @@ LogicalResult GemmOp::inferShapes(InferContext &context) {
   if (getTransB())
     std::swap((*b)[0], (*b)[1]);
   if ((*a)[1].isConstant() && (*b)[0].isConstant() && (*a)[1] != (*b)[0])
-    return context.emitError()
-           << "cannot multiply A of shape " << toString(*a) << " and B of shape "
-           << toString(*b) << " (after transA and transB)";
+    return context.emitError() << "cannot multiply A of shape " << toString(*a)
+                               << " and B of shape " << toString(*b)
+                               << " (after transA and transB)";
   Shape result = {(*a)[0], (*b)[1]};
   if (std::optional<Shape> c = context.getShape(2)) {
     Shape joined;
     if (!broadcastShapes(result, *c, joined) || c->size() > 2)
-      return context.emitError() << "C of shape " << toString(*c)
-                                 << " does not broadcast to the product "
-                                 << toString(result);
+      return context.emitError()
+             << "C of shape " << toString(*c)
+             << " does not broadcast to the product " << toString(result);
   }
   context.setShape(0, result);
   return success();

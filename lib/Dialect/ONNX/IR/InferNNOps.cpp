@@ -25,8 +25,9 @@ std::optional<ArrayRef<int64_t>> WindowAttrs::getInts(Operation *op,
   return std::nullopt;
 }
 
-FailureOr<WindowAttrs> WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
-                                        function_ref<InFlightDiagnostic()> emit) {
+FailureOr<WindowAttrs>
+WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
+                 function_ref<InFlightDiagnostic()> emit) {
   size_t rank = kernel.size();
   WindowAttrs result;
   auto read = [&](StringRef name, size_t count, int64_t missing,
@@ -38,8 +39,8 @@ FailureOr<WindowAttrs> WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
     }
     if (values->size() != count)
       return emit() << name << " has " << values->size()
-                    << " elements, expected " << count << " for "
-                    << rank << " spatial dimensions";
+                    << " elements, expected " << count << " for " << rank
+                    << " spatial dimensions";
     out.assign(values->begin(), values->end());
     return success();
   };
@@ -60,7 +61,8 @@ FailureOr<WindowAttrs> WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
 void WindowAttrs::resolveSamePadding(unsigned d, int64_t size) {
   int64_t extent = (kernel[d] - 1) * dilations[d] + 1;
   int64_t windows = llvm::divideCeil(size, strides[d]);
-  int64_t total = std::max<int64_t>(0, (windows - 1) * strides[d] + extent - size);
+  int64_t total =
+      std::max<int64_t>(0, (windows - 1) * strides[d] + extent - size);
   int64_t low = autoPad == "SAME_LOWER" ? (total + 1) / 2 : total / 2;
   pads[d] = low;
   pads[d + kernel.size()] = total - low;
@@ -121,7 +123,8 @@ getKernel(InferContext &context, const std::optional<Shape> &weight) {
 
 static LogicalResult inferConv(InferContext &context, unsigned input,
                                unsigned weight, int64_t group) {
-  std::optional<Shape> x = context.getShape(input), w = context.getShape(weight);
+  std::optional<Shape> x = context.getShape(input),
+                       w = context.getShape(weight);
   if (!x || !w) {
     if (x || w)
       context.setRank(0, x ? x->size() : w->size());
@@ -194,9 +197,9 @@ LogicalResult ConvTransposeOp::inferShapes(InferContext &context) {
       failed(context.checkRank("W", *w, x->size(), x->size())))
     return failure();
   if ((*x)[1].isConstant() && (*w)[0].isConstant() && (*x)[1] != (*w)[0])
-    return context.emitError() << "X has shape " << toString(*x)
-                               << ", but W has shape " << toString(*w)
-                               << ": expected the same number of channels";
+    return context.emitError()
+           << "X has shape " << toString(*x) << ", but W has shape "
+           << toString(*w) << ": expected the same number of channels";
   auto kernel = getKernel(context, w);
   if (failed(kernel))
     return failure();
@@ -204,8 +207,8 @@ LogicalResult ConvTransposeOp::inferShapes(InferContext &context) {
   result[0] = (*x)[0];
   result[1] = (*w)[1] * Dim(getGroup());
   if (*kernel) {
-    auto window = WindowAttrs::get(*this, **kernel,
-                                   [&] { return context.emitError(); });
+    auto window =
+        WindowAttrs::get(*this, **kernel, [&] { return context.emitError(); });
     if (failed(window))
       return failure();
     size_t rank = (*kernel)->size();
@@ -240,9 +243,8 @@ static LogicalResult inferPool(InferContext &context) {
   ArrayRef<int64_t> kernel =
       *WindowAttrs::getInts(context.getOperation(), "kernel_shape");
   if (kernel.size() + 2 != x->size())
-    return context.emitError()
-           << "kernel_shape has " << kernel.size()
-           << " elements, but X has shape " << toString(*x);
+    return context.emitError() << "kernel_shape has " << kernel.size()
+                               << " elements, but X has shape " << toString(*x);
   auto window = WindowAttrs::get(context.getOperation(), kernel,
                                  [&] { return context.emitError(); });
   if (failed(window))
@@ -354,15 +356,14 @@ LogicalResult AttentionOp::inferShapes(InferContext &context) {
   Shape k4 = isFlat ? unflatten(*k, *getKvNumHeads()) : *k;
   Shape v4 = isFlat ? unflatten(*v, *getKvNumHeads()) : *v;
   if (q4[3].isConstant() && k4[3].isConstant() && q4[3] != k4[3])
-    return context.emitError() << "Q of shape " << toString(*q)
-                               << " and K of shape " << toString(*k)
-                               << " have different head sizes";
+    return context.emitError()
+           << "Q of shape " << toString(*q) << " and K of shape "
+           << toString(*k) << " have different head sizes";
   if (q4[1].isConstant() && k4[1].isConstant() &&
       (k4[1].isConstant(0) || q4[1].getConstant() % k4[1].getConstant() != 0))
-    return context.emitError()
-           << "Q has " << q4[1].getConstant()
-           << " heads, expected a multiple of the " << k4[1].getConstant()
-           << " heads of K";
+    return context.emitError() << "Q has " << q4[1].getConstant()
+                               << " heads, expected a multiple of the "
+                               << k4[1].getConstant() << " heads of K";
   if (isFlat)
     context.setShape(0, {q4[0], q4[2], q4[1] * v4[3]});
   else
@@ -400,16 +401,15 @@ LogicalResult onnx::detail::inferRecurrent(InferContext &context) {
     if (failed(context.checkRank("R", *r, 3, 3)))
       return failure();
     if (hidden.isConstant() && (*r)[2].isConstant() && (*r)[2] != hidden)
-      return context.emitError()
-             << "hidden_size is " << hidden.getConstant()
-             << ", but R has shape " << toString(*r);
+      return context.emitError() << "hidden_size is " << hidden.getConstant()
+                                 << ", but R has shape " << toString(*r);
     if (!hidden.isConstant())
       hidden = (*r)[2];
     if ((*r)[0].isConstant() && (*r)[0] != directions)
-      return context.emitError() << "R has shape " << toString(*r)
-                                 << ", expected " << directions.getConstant()
-                                 << " directions for direction '" << direction
-                                 << "'";
+      return context.emitError()
+             << "R has shape " << toString(*r) << ", expected "
+             << directions.getConstant() << " directions for direction '"
+             << direction << "'";
   }
   if (std::optional<Shape> w = context.getShape(1)) {
     if (failed(context.checkRank("W", *w, 3, 3)))

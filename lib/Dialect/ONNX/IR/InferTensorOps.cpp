@@ -48,9 +48,8 @@ LogicalResult ConstantOfShapeOp::inferShapes(InferContext &context) {
                << "asks for the negative size in " << toString(*shape);
     context.setShape(0, *shape);
   }
-  context.setElementType(0, getValueAttr()
-                                ? getValueAttr().getElementType()
-                                : Float32Type::get(getContext()));
+  context.setElementType(0, getValueAttr() ? getValueAttr().getElementType()
+                                           : Float32Type::get(getContext()));
   return success();
 }
 
@@ -81,8 +80,9 @@ LogicalResult EyeLikeOp::inferShapes(InferContext &context) {
       return failure();
     context.setShape(0, *shape);
   }
-  context.setElementType(0, getDtype() ? getElementType(getContext(), *getDtype())
-                                       : context.getElementType(0));
+  context.setElementType(0, getDtype()
+                                ? getElementType(getContext(), *getDtype())
+                                : context.getElementType(0));
   return success();
 }
 
@@ -171,10 +171,10 @@ LogicalResult ReshapeOp::inferShapes(InferContext &context) {
              << want.getConstant() << " elements";
     (*shape)[wildcard] = unclear ? Dim() : have.exactDiv(want);
   } else if (have.isConstant() && want.isConstant() && have != want) {
-    return context.emitError() << "cannot reshape data of shape "
-                               << toString(*data) << " to "
-                               << toString(*shape) << ": " << have.getConstant()
-                               << " elements against " << want.getConstant();
+    return context.emitError()
+           << "cannot reshape data of shape " << toString(*data) << " to "
+           << toString(*shape) << ": " << have.getConstant()
+           << " elements against " << want.getConstant();
   } else if (!want.isKnown()) {
     // One unknown size follows from the others, whatever its element holds.
     auto isUnknown = [](const Dim &dim) { return !dim.isKnown(); };
@@ -196,9 +196,9 @@ LogicalResult FlattenOp::inferShapes(InferContext &context) {
   }
   int64_t rank = shape->size(), axis = getAxis();
   if (axis < -rank || axis > rank)
-    return context.emitError() << "axis " << axis << " is out of range for "
-                               << toString(*shape) << ": expected " << -rank
-                               << " to " << rank;
+    return context.emitError()
+           << "axis " << axis << " is out of range for " << toString(*shape)
+           << ": expected " << -rank << " to " << rank;
   axis = axis < 0 ? axis + rank : axis;
   ArrayRef<Dim> dims = *shape;
   context.setShape(0, {getNumElements(dims.take_front(axis)),
@@ -285,9 +285,9 @@ LogicalResult ExpandOp::inferShapes(InferContext &context) {
     return success();
   Shape result;
   if (!broadcastShapes(*shape, *target, result))
-    return context.emitError() << "cannot expand input of shape "
-                               << toString(*shape) << " to "
-                               << toString(*target);
+    return context.emitError()
+           << "cannot expand input of shape " << toString(*shape) << " to "
+           << toString(*target);
   context.setShape(0, result);
   return success();
 }
@@ -339,9 +339,9 @@ LogicalResult ConcatOp::inferShapes(InferContext &context) {
       first = false;
     }
     if (shape->size() != result.size())
-      return context.emitError() << "cannot join shapes " << toString(result)
-                                 << " and " << toString(*shape)
-                                 << " of different rank";
+      return context.emitError()
+             << "cannot join shapes " << toString(result) << " and "
+             << toString(*shape) << " of different rank";
     for (size_t d = 0; d < result.size(); ++d) {
       if (static_cast<int64_t>(d) == axis)
         continue;
@@ -374,9 +374,9 @@ LogicalResult SplitOp::inferShapes(InferContext &context) {
   SmallVector<Dim> sizes(parts, Dim());
   if (std::optional<Shape> split = context.getContents(1)) {
     if (static_cast<int64_t>(split->size()) != parts)
-      return context.emitError() << "split has " << split->size()
-                                 << " elements, but there are " << parts
-                                 << " outputs";
+      return context.emitError()
+             << "split has " << split->size() << " elements, but there are "
+             << parts << " outputs";
     sizes.assign(split->begin(), split->end());
     Dim total(0);
     for (const Dim &part : sizes)
@@ -446,9 +446,9 @@ LogicalResult SliceOp::inferShapes(InferContext &context) {
     // A slice from 0 to beyond any size keeps a symbolic dimension; so does a
     // whole one that walks backwards.
     if (!dim.isConstant()) {
-      bool whole = step == 1 && start.isConstant(0) &&
-                   ((end.isConstant() && end.getConstant() >= INT32_MAX) ||
-                    end == dim);
+      bool whole =
+          step == 1 && start.isConstant(0) &&
+          ((end.isConstant() && end.getConstant() >= INT32_MAX) || end == dim);
       whole |= step == -1 && start.isConstant(-1) && end.isConstant() &&
                end.getConstant() <= INT32_MIN;
       if (!whole)
@@ -470,7 +470,8 @@ LogicalResult SliceOp::inferShapes(InferContext &context) {
     } else {
       low = std::clamp<int64_t>(low, 0, size - 1);
       high = std::clamp<int64_t>(high, -1, size - 1);
-      dim = Dim(std::max<int64_t>(0, llvm::divideCeilSigned(low - high, -step)));
+      dim =
+          Dim(std::max<int64_t>(0, llvm::divideCeilSigned(low - high, -step)));
     }
   }
   context.setShape(0, *shape);
@@ -537,11 +538,11 @@ LogicalResult DepthToSpaceOp::inferShapes(InferContext &context) {
   int64_t block = getBlocksize();
   Dim depth = (*shape)[1].exactDiv(Dim(block * block));
   if ((*shape)[1].isConstant() && !depth.isKnown())
-    return context.emitError() << "input has shape " << toString(*shape)
-                               << ", expected channels divisible by "
-                               << block * block;
-  context.setShape(
-      0, {(*shape)[0], depth, (*shape)[2] * Dim(block), (*shape)[3] * Dim(block)});
+    return context.emitError()
+           << "input has shape " << toString(*shape)
+           << ", expected channels divisible by " << block * block;
+  context.setShape(0, {(*shape)[0], depth, (*shape)[2] * Dim(block),
+                       (*shape)[3] * Dim(block)});
   return success();
 }
 
@@ -559,7 +560,7 @@ LogicalResult SpaceToDepthOp::inferShapes(InferContext &context) {
     return context.emitError()
            << "input has shape " << toString(*shape)
            << ", expected height and width divisible by " << block;
-  context.setShape(0,
-                   {(*shape)[0], (*shape)[1] * Dim(block * block), height, width});
+  context.setShape(
+      0, {(*shape)[0], (*shape)[1] * Dim(block * block), height, width});
   return success();
 }

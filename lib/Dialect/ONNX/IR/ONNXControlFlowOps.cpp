@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "VerifyUtils.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -34,8 +34,7 @@ static LogicalResult verifySubgraph(Operation *op, StringRef name,
   if (block.getNumArguments() != inputs)
     return op->emitOpError() << name << " takes " << block.getNumArguments()
                              << " inputs, expected " << inputs;
-  auto yield =
-      block.empty() ? YieldOp() : dyn_cast<YieldOp>(&block.back());
+  auto yield = block.empty() ? YieldOp() : dyn_cast<YieldOp>(&block.back());
   if (!yield)
     return op->emitOpError() << name << " does not end with onnx.Yield";
   if (yield.getNumOperands() != outputs)

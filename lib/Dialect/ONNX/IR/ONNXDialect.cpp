@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -177,8 +177,8 @@ LogicalResult onnx::detail::verifyONNXOp(Operation *op) {
     return success();
   };
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    if (failed(check(operand, signature.operandLetter(i),
-                     "operand #" + Twine(i))))
+    if (failed(
+            check(operand, signature.operandLetter(i), "operand #" + Twine(i))))
       return failure();
   for (auto [i, result] : llvm::enumerate(op->getResults()))
     if (failed(check(result, signature.resultLetter(i), "result #" + Twine(i))))

@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -105,8 +105,9 @@ OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
     return {};
   auto type = dyn_cast<RankedTensorType>(getType());
   auto steps = getIntegers(adaptor.getSteps());
-  bool forward = isa<NoneType>(getSteps().getType()) ||
-                 (steps && llvm::all_of(*steps, [](int64_t s) { return s == 1; }));
+  bool forward =
+      isa<NoneType>(getSteps().getType()) ||
+      (steps && llvm::all_of(*steps, [](int64_t s) { return s == 1; }));
   if (!type || !forward)
     return {};
   // A forward slice with the operand's static shape is all of it.
@@ -137,8 +138,7 @@ OpFoldResult PadOp::fold(FoldAdaptor adaptor) {
 /// The short forms of a constant become `value`, and the type that of it.
 static LogicalResult makeValueForm(ConstantOp op, PatternRewriter &rewriter) {
   ElementsAttr value = op.getElements();
-  if (!value ||
-      (op.getValueAttr() && op.getType() == value.getShapedType()))
+  if (!value || (op.getValueAttr() && op.getType() == value.getShapedType()))
     return failure();
   auto constant = ConstantOp::create(rewriter, op.getLoc(), value);
   constant->setDiscardableAttrs(op->getDiscardableAttrDictionary());

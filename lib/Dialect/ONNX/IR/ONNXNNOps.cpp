@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "VerifyUtils.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -76,9 +76,9 @@ static LogicalResult verifyWindow(OpTy op) {
     if (!values || values->empty() ||
         static_cast<int64_t>(values->size()) == expected)
       return success();
-    return op.emitOpError() << name << " has " << values->size()
-                            << " elements, expected " << expected << " for X of "
-                            << op.getX().getType();
+    return op.emitOpError()
+           << name << " has " << values->size() << " elements, expected "
+           << expected << " for X of " << op.getX().getType();
   };
   if (failed(checkLength("kernel_shape", op.getKernelShape(), 1)) ||
       failed(checkLength("strides", op.getStrides(), 1)) ||
@@ -94,9 +94,9 @@ static LogicalResult verifyConv(OpTy op) {
     return failure();
   std::optional<int64_t> x = getRank(op.getX()), w = getRank(op.getW());
   if (x && w && *x != *w)
-    return op.emitOpError() << "W has type " << op.getW().getType()
-                            << ", but X has " << op.getX().getType()
-                            << ": expected the same rank";
+    return op.emitOpError()
+           << "W has type " << op.getW().getType() << ", but X has "
+           << op.getX().getType() << ": expected the same rank";
   return success();
 }
 
@@ -129,11 +129,12 @@ LogicalResult GroupNormalizationOp::verify() {
   if (!type)
     return success();
   if (type.getRank() < 2)
-    return emitOpError() << "X has type " << type << ", expected rank 2 or more";
+    return emitOpError() << "X has type " << type
+                         << ", expected rank 2 or more";
   if (!type.isDynamicDim(1) && type.getDimSize(1) % getNumGroups() != 0)
     return emitOpError() << "num_groups is " << getNumGroups()
-                         << ", which does not divide the "
-                         << type.getDimSize(1) << " channels of " << type;
+                         << ", which does not divide the " << type.getDimSize(1)
+                         << " channels of " << type;
   return success();
 }
 
@@ -200,8 +201,8 @@ static LogicalResult verifyRecurrent(OpTy op, size_t activations) {
                           {"forward", "reverse", "bidirectional"})))
     return failure();
   if (op.getLayout() != 0 && op.getLayout() != 1)
-    return op.emitOpError() << "layout is " << op.getLayout()
-                            << ", expected 0 or 1";
+    return op.emitOpError()
+           << "layout is " << op.getLayout() << ", expected 0 or 1";
   if (op.getHiddenSize() &&
       failed(verifyAtLeast(op, "hidden_size", *op.getHiddenSize(), 1)))
     return failure();
@@ -228,7 +229,8 @@ static LogicalResult removeDropout(DropoutOp op, PatternRewriter &rewriter) {
       (!matchPattern(op.getTrainingMode(), m_Constant(&training)) ||
        !training.isSplat() || training.getSplatValue<bool>()))
     return failure();
-  if (!op.getMask().use_empty() || op.getData().getType() != op.getOutput().getType())
+  if (!op.getMask().use_empty() ||
+      op.getData().getType() != op.getOutput().getType())
     return failure();
   rewriter.replaceAllUsesWith(op.getOutput(), op.getData());
   rewriter.eraseOp(op);

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "VerifyUtils.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -64,9 +64,9 @@ static LogicalResult verifyQuantization(Operation *op, Value input, Value scale,
       inputType.getDimSize(axis < 0 ? axis + inputType.getRank() : axis);
   if (!ShapedType::isDynamic(size) && !scaleType.isDynamicDim(0) &&
       scaleType.getDimSize(0) != size)
-    return op->emitOpError() << "scale has type " << scaleType << ", but axis "
-                             << axis << " of " << inputType << " has size "
-                             << size;
+    return op->emitOpError()
+           << "scale has type " << scaleType << ", but axis " << axis << " of "
+           << inputType << " has size " << size;
   return success();
 }
 

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "VerifyUtils.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;

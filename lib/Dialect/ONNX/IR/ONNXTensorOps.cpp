@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "VerifyUtils.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -254,9 +254,9 @@ LogicalResult ResizeOp::verify() {
                           {"half_pixel", "half_pixel_symmetric",
                            "pytorch_half_pixel", "align_corners", "asymmetric",
                            "tf_half_pixel_for_nn", "tf_crop_and_resize"})) ||
-      failed(verifyChoice(*this, "nearest_mode", getNearestMode(),
-                          {"round_prefer_floor", "round_prefer_ceil", "floor",
-                           "ceil"})) ||
+      failed(verifyChoice(
+          *this, "nearest_mode", getNearestMode(),
+          {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"})) ||
       failed(verifyChoice(*this, "keep_aspect_ratio_policy",
                           getKeepAspectRatioPolicy(),
                           {"stretch", "not_larger", "not_smaller"})))

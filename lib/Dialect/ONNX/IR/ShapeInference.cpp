@@ -64,8 +64,7 @@ Dim Dim::operator+(const Dim &other) const {
 Dim Dim::operator-(const Dim &other) const { return *this + other * Dim(-1); }
 
 Dim Dim::exactDiv(const Dim &other) const {
-  if (!known || !other.known || other.factor == 0 ||
-      factor % other.factor != 0)
+  if (!known || !other.known || other.factor == 0 || factor % other.factor != 0)
     return Dim();
   Dim result(factor / other.factor);
   // Both lists are sorted: what remains of the first is the quotient.
@@ -233,9 +232,8 @@ std::optional<Shape> InferContext::getContents(unsigned operand) const {
 std::optional<SmallVector<int64_t>>
 InferContext::getConstants(unsigned operand) const {
   std::optional<Shape> contents = getContents(operand);
-  if (!contents || !llvm::all_of(*contents, [](const Dim &dim) {
-        return dim.isConstant();
-      }))
+  if (!contents ||
+      !llvm::all_of(*contents, [](const Dim &dim) { return dim.isConstant(); }))
     return std::nullopt;
   return toStaticShape(*contents);
 }
@@ -352,9 +350,9 @@ LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
     if (shape && llvm::any_of(*shape, [](const Dim &dim) {
           return dim.isConstant() && dim.getConstant() < 0;
         }))
-      return context.emitError() << "result #" << index << " has shape "
-                                 << toString(*shape)
-                                 << ", expected no negative size";
+      return context.emitError()
+             << "result #" << index << " has shape " << toString(*shape)
+             << ", expected no negative size";
     if (shape && declared) {
       if (shape->size() != declared->size())
         return context.emitError()

@@ -30,7 +30,8 @@ public:
   FailureOr<bool> normalize(Operation *op);
 
 private:
-  FailureOr<bool> moveToOperand(Operation *op, StringRef attr, unsigned operand);
+  FailureOr<bool> moveToOperand(Operation *op, StringRef attr,
+                                unsigned operand);
   FailureOr<bool> refuseAttribute(Operation *op, StringRef attr,
                                   StringRef advice);
   bool dropAttribute(Operation *op, StringRef attr);
@@ -94,16 +95,17 @@ static Value makeScalarLike(OpBuilder &builder, Location loc, double value,
   if (auto intType = dyn_cast<IntegerType>(element))
     return ConstantOp::create(
         builder, loc,
-        DenseElementsAttr::get(type, cast<Attribute>(builder.getIntegerAttr(
-                                         intType, static_cast<int64_t>(value)))));
+        DenseElementsAttr::get(type,
+                               cast<Attribute>(builder.getIntegerAttr(
+                                   intType, static_cast<int64_t>(value)))));
   // Not inferred yet: opsets below 11 know these operators on floats only, and
   // CastLike is right for every type.
   Value scalar = ConstantOp::create(
       builder, loc,
       DenseElementsAttr::get(RankedTensorType::get({}, builder.getF32Type()),
                              static_cast<float>(value)));
-  return CastLikeOp::create(builder, loc,
-                            RankedTensorType::get({}, element), scalar, like);
+  return CastLikeOp::create(builder, loc, RankedTensorType::get({}, element),
+                            scalar, like);
 }
 
 /// An unknown tensor type with the element type of `like`.
@@ -124,8 +126,8 @@ FailureOr<bool> Normalizer::moveToOperand(Operation *op, StringRef attr,
   else if (auto single = dyn_cast<IntegerAttr>(value))
     integers.push_back(single.getInt());
   else
-    return emitLayerError(op) << "attribute " << attr << " is " << value
-                              << ", expected integers";
+    return emitLayerError(op)
+           << "attribute " << attr << " is " << value << ", expected integers";
   if (!isAbsent(op->getOperand(operand)))
     return emitLayerError(op)
            << "has both attribute and operand " << attr
@@ -169,9 +171,9 @@ FailureOr<bool> Normalizer::normalizeClip(ClipOp op) {
     auto value = dyn_cast_if_present<FloatAttr>(op->getDiscardableAttr(name));
     if (!value)
       continue;
-    op->setOperand(index, makeScalarLike(builder, op.getLoc(),
-                                         value.getValueAsDouble(),
-                                         op.getInput()));
+    op->setOperand(index,
+                   makeScalarLike(builder, op.getLoc(),
+                                  value.getValueAsDouble(), op.getInput()));
     op->removeDiscardableAttr(name);
     changed = true;
   }
@@ -182,7 +184,8 @@ FailureOr<bool> Normalizer::normalizePad(PadOp op) {
   FailureOr<bool> changed = moveToOperand(op, "pads", 1);
   if (failed(changed))
     return failure();
-  if (auto value = dyn_cast_if_present<FloatAttr>(op->getDiscardableAttr("value"))) {
+  if (auto value =
+          dyn_cast_if_present<FloatAttr>(op->getDiscardableAttr("value"))) {
     OpBuilder builder(op);
     op->setOperand(2, makeScalarLike(builder, op.getLoc(),
                                      value.getValueAsDouble(), op.getData()));
@@ -241,8 +244,7 @@ FailureOr<bool> Normalizer::normalizeSoftmax(Operation *op) {
   Location loc = op->getLoc();
   Value input = op->getOperand(0), output = op->getResult(0);
   Value shape = ShapeOp::create(
-      builder, loc,
-      UnrankedTensorType::get(builder.getI64Type()), input,
+      builder, loc, UnrankedTensorType::get(builder.getI64Type()), input,
       /*start=*/0, /*end=*/nullptr);
   Type element = cast<TensorType>(input.getType()).getElementType();
   auto matrix = RankedTensorType::get(
@@ -305,8 +307,8 @@ FailureOr<bool> Normalizer::normalizeResize(ResizeOp op) {
     if (!type || !type.hasStaticShape() || type.getNumElements() != 0)
       continue;
     OpBuilder builder(op);
-    op->setOperand(index, NoValueOp::create(builder, op.getLoc(),
-                                            builder.getNoneType()));
+    op->setOperand(
+        index, NoValueOp::create(builder, op.getLoc(), builder.getNoneType()));
     changed = true;
   }
   if (isAbsent(op.getScales()) && isAbsent(op.getSizes()))
@@ -323,9 +325,8 @@ FailureOr<bool> Normalizer::normalizeGroupNorm(GroupNormalizationOp op) {
   Location loc = op.getLoc();
   Type integers = UnrankedTensorType::get(builder.getI64Type());
   int64_t groups = op.getNumGroups();
-  Value channels = ShapeOp::create(
-      builder, loc, integers, op.getX(), /*start=*/1,
-      builder.getI64IntegerAttr(2));
+  Value channels = ShapeOp::create(builder, loc, integers, op.getX(),
+                                   /*start=*/1, builder.getI64IntegerAttr(2));
   Value size = DivOp::create(builder, loc, integers, channels,
                              makeIntegers(builder, loc, {groups}));
   Value shape = ConcatOp::create(
@@ -337,9 +338,8 @@ FailureOr<bool> Normalizer::normalizeGroupNorm(GroupNormalizationOp op) {
     Value column = UnsqueezeOp::create(builder, loc, unranked, parameter,
                                        makeIntegers(builder, loc, {1}));
     Value repeated = ExpandOp::create(builder, loc, unranked, column, shape);
-    op->setOperand(index,
-                   ReshapeOp::create(builder, loc, unranked, repeated,
-                                     makeIntegers(builder, loc, {-1})));
+    op->setOperand(index, ReshapeOp::create(builder, loc, unranked, repeated,
+                                            makeIntegers(builder, loc, {-1})));
   }
   return true;
 }
@@ -353,9 +353,8 @@ FailureOr<bool> Normalizer::normalizeTopK(TopKOp op) {
 
 FailureOr<bool> Normalizer::normalizeScatter(ScatterOp op) {
   OpBuilder builder(op);
-  auto scatter = ScatterElementsOp::create(builder, op.getLoc(),
-                                           TypeRange{op.getType()},
-                                           op->getOperands());
+  auto scatter = ScatterElementsOp::create(
+      builder, op.getLoc(), TypeRange{op.getType()}, op->getOperands());
   scatter.setAxis(op.getAxis());
   scatter->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   op.getOutput().replaceAllUsesWith(scatter);
@@ -385,7 +384,8 @@ FailureOr<bool> Normalizer::normalize(Operation *op) {
   if (isReduction(op))
     return moveToOperand(op, "axes", 1);
   return TypeSwitch<Operation *, FailureOr<bool>>(op)
-      .Case<SqueezeOp>([&](Operation *op) { return moveToOperand(op, "axes", 1); })
+      .Case<SqueezeOp>(
+          [&](Operation *op) { return moveToOperand(op, "axes", 1); })
       .Case<UnsqueezeOp>([&](Operation *op) -> FailureOr<bool> {
         FailureOr<bool> changed = moveToOperand(op, "axes", 1);
         if (failed(changed) || failed(requireOperand(op, 1, "axes")))
@@ -455,8 +455,7 @@ public:
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    auto version =
-        module->getAttrOfType<IntegerAttr>(ONNXDialect::kOpsetAttr);
+    auto version = module->getAttrOfType<IntegerAttr>(ONNXDialect::kOpsetAttr);
     if (!version)
       return; // not an imported model
     int64_t opset = version.getInt();
@@ -495,9 +494,9 @@ public:
     });
     if (failure)
       return signalPassFailure();
-    module->setAttr(ONNXDialect::kOpsetAttr,
-                    IntegerAttr::get(version.getType(),
-                                     ONNXDialect::kOpsetVersion));
+    module->setAttr(
+        ONNXDialect::kOpsetAttr,
+        IntegerAttr::get(version.getType(), ONNXDialect::kOpsetVersion));
   }
 };
 } // namespace

@@ -9,8 +9,6 @@
 #ifndef NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H
 #define NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H
 
-#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
-#include "nibble/Dialect/ONNX/IR/ONNXInterfaces.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -18,6 +16,8 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
+#include "nibble/Dialect/ONNX/IR/ONNXInterfaces.h"
 
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXControlFlowOps.h.inc"

@@ -8,10 +8,10 @@
 
 //
 // Shape inference works on dimensions that are integers, products of symbols
-// (the batch size N, or 12 N), or unknown, so that a Reshape of tensor<Nx3x4> by
-// [N, -1] gives tensor<Nx12>. Small integer tensors are tracked the same way,
-// element by element: the result of a Shape operator has known and symbolic
-// elements.
+// (the batch size N, or 12 N), or unknown, so that a Reshape of tensor<Nx3x4>
+// by [N, -1] gives tensor<Nx12>. Small integer tensors are tracked the same
+// way, element by element: the result of a Shape operator has known and
+// symbolic elements.
 //
 //===----------------------------------------------------------------------===//
 
@@ -118,14 +118,14 @@ public:
   /// The elements of an integer operand as far as they are known.
   std::optional<Shape> getContents(unsigned operand) const;
   /// The elements of an integer operand if all are known integers.
-  std::optional<llvm::SmallVector<int64_t>> getConstants(unsigned operand) const;
+  std::optional<llvm::SmallVector<int64_t>>
+  getConstants(unsigned operand) const;
   /// `axis` counted from the start for a tensor of this rank; an error message
   /// and nothing if it is out of range.
   std::optional<int64_t> normalizeAxis(int64_t axis, int64_t rank) const;
   /// Checks a rank that the operator asks for.
-  llvm::LogicalResult checkRank(llvm::StringRef what,
-                                llvm::ArrayRef<Dim> shape, int64_t minimum,
-                                int64_t maximum) const;
+  llvm::LogicalResult checkRank(llvm::StringRef what, llvm::ArrayRef<Dim> shape,
+                                int64_t minimum, int64_t maximum) const;
 
   void setShape(unsigned result, Shape shape);
   /// A shape of which only the rank is known.

@@ -41,9 +41,18 @@ WindowAttrs::get(Operation *op, ArrayRef<int64_t> kernel,
       return emit() << name << " has " << values->size()
                     << " elements, expected " << count << " for " << rank
                     << " spatial dimensions";
+    // Products of two of them are computed.
+    for (int64_t value : *values)
+      if (value > INT32_MAX || value < -INT32_MAX)
+        return emit() << name << " has the element " << value
+                      << ", expected at most " << INT32_MAX;
     out.assign(values->begin(), values->end());
     return success();
   };
+  for (int64_t size : kernel)
+    if (size > INT32_MAX)
+      return emit() << "the kernel has size " << size << ", expected at most "
+                    << INT32_MAX;
   result.kernel.assign(kernel.begin(), kernel.end());
   if (failed(read("strides", rank, 1, result.strides)) ||
       failed(read("dilations", rank, 1, result.dilations)) ||
@@ -224,12 +233,10 @@ LogicalResult ConvTransposeOp::inferShapes(InferContext &context) {
       else if (window->isSame())
         out = in * Dim(window->strides[d]);
       else if (in.isConstant())
-        out = Dim(window->strides[d] * (in.getConstant() - 1) +
-                  (extra ? (*extra)[d] : 0) +
-                  (window->kernel[d] - 1) * window->dilations[d] + 1 -
-                  (getAutoPad() == "VALID"
-                       ? 0
-                       : window->pads[d] + window->pads[d + rank]));
+        out = Dim(window->strides[d]) * (in - Dim(1)) +
+              Dim(extra ? (*extra)[d] : 0) +
+              Dim((window->kernel[d] - 1) * window->dilations[d] + 1 -
+                  window->pads[d] - window->pads[d + rank]);
     }
   }
   context.setShape(0, result);

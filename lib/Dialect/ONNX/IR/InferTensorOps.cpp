@@ -65,8 +65,7 @@ LogicalResult RangeOp::inferShapes(InferContext &context) {
     Dim span = (*limit)[0] - (*start)[0];
     if (span.isConstant())
       count = Dim(std::max<int64_t>(
-          0, step > 0 ? llvm::divideCeilSigned(span.getConstant(), step)
-                      : llvm::divideCeilSigned(-span.getConstant(), -step)));
+          0, llvm::divideCeilSigned(span.getConstant(), step)));
     else if (step == 1)
       count = span;
   }
@@ -440,7 +439,9 @@ LogicalResult SliceOp::inferShapes(InferContext &context) {
       dim = Dim();
       continue;
     }
-    int64_t step = steps ? (*steps)[i] : 1;
+    // No tensor tells the smallest number, which has no negative, from the
+    // next.
+    int64_t step = steps ? std::max((*steps)[i], -INT64_MAX) : 1;
     if (step == 0)
       return context.emitError() << "step of axis " << *position << " is 0";
     // A slice from 0 to beyond any size keeps a symbolic dimension; so does a

@@ -53,6 +53,15 @@ func.func @tile(%x: tensor<2x3xf32>) -> tensor<*xf32> {
 
 // -----
 
+func.func @big(%x: tensor<1x1x8xf32>, %w: tensor<1x1x3xf32>) -> tensor<*xf32> {
+  %none = onnx.NoValue : none
+  // expected-error@+1 {{dilations has the element 4611686018427387904, expected at most 2147483647}}
+  %0 = onnx.Conv(%x, %w, %none) {dilations = array<i64: 4611686018427387904>} : (tensor<1x1x8xf32>, tensor<1x1x3xf32>, none) -> tensor<*xf32>
+  return %0 : tensor<*xf32>
+}
+
+// -----
+
 func.func @rank(%x: tensor<?xf32>, %s: tensor<?xi64>) -> tensor<*xf32> {
   // expected-error@+2 {{(layer 'view') the rank of result #0 cannot be inferred}}
   // expected-note@+1 {{operand types are 'tensor<?xf32>', 'tensor<?xi64>'}}

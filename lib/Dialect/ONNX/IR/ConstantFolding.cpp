@@ -250,7 +250,7 @@ static std::optional<Elements> foldElementwise(Operation *op,
       // Integers of up to 53 bits compare as doubles.
       if (!floatOperands)
         for (int64_t value : integers) {
-          if (std::abs(value) > (int64_t(1) << 53))
+          if (value > (int64_t(1) << 53) || value < -(int64_t(1) << 53))
             return std::nullopt;
           floats.push_back(static_cast<double>(value));
         }

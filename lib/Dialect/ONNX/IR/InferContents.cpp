@@ -369,7 +369,7 @@ void onnx::inferContents(Operation *op, InferState &state) {
           })
           .Case([&](AbsOp) {
             return mapConstants(op, state, [](ArrayRef<int64_t> v) {
-              return Dim(std::abs(v[0]));
+              return v[0] == INT64_MIN ? Dim() : Dim(std::abs(v[0]));
             });
           })
           .Case([&](MaxOp) {

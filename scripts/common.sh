@@ -96,7 +96,9 @@ make_venv() {
 build_nibble() {
   local log
   log=$(log_file configure)
-  if [ ! -e "$build/build.ninja" ] || [ -n "${NIBBLE_CMAKE_ARGS:-}" ]; then
+  # Again when a build was configured by hand: the tests need this Python.
+  if [ ! -e "$build/build.ninja" ] || [ -n "${NIBBLE_CMAKE_ARGS:-}" ] ||
+    ! grep -q "^NIBBLE_PYTHON:.*=$venv/bin/python\$" "$build/CMakeCache.txt"; then
     say "configuring"
     # Word splitting of the arguments is wanted.
     # shellcheck disable=SC2086

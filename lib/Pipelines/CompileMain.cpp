@@ -7,10 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/CompileMain.h"
-#include "nibble/Pipelines/CompileOptions.h"
-#include "nibble/Pipelines/Compiler.h"
-#include "nibble/Pipelines/InitNibble.h"
-#include "nibble/Support/Progress.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Remarks.h"
@@ -18,6 +14,10 @@
 #include "mlir/Remark/RemarkStreamer.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
+#include "nibble/Pipelines/CompileOptions.h"
+#include "nibble/Pipelines/Compiler.h"
+#include "nibble/Pipelines/InitNibble.h"
+#include "nibble/Support/Progress.h"
 #include "llvm/Remarks/RemarkFormat.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
@@ -46,16 +46,17 @@ struct CommandLine {
                "executable"),
       cl::value_desc("OUT"), cl::cat(general)};
   cl::opt<EmitKind> emit{
-      "emit", cl::desc("kind of output, whatever its name is"), cl::cat(general),
-      cl::values(clEnumValN(EmitKind::SharedLibrary, "so", "shared library"),
-                 clEnumValN(EmitKind::ObjectFile, "obj",
-                            "object file and C header"),
-                 clEnumValN(EmitKind::Executable, "exe", "executable"),
-                 clEnumValN(EmitKind::MLIR, "mlir", "IR of the last phase"),
-                 clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
-                 clEnumValN(EmitKind::Assembly, "asm", "assembly"),
-                 clEnumValN(EmitKind::ONNX, "onnx",
-                            "the normalized model, for ONNX tools"))};
+      "emit", cl::desc("kind of output, whatever its name is"),
+      cl::cat(general),
+      cl::values(
+          clEnumValN(EmitKind::SharedLibrary, "so", "shared library"),
+          clEnumValN(EmitKind::ObjectFile, "obj", "object file and C header"),
+          clEnumValN(EmitKind::Executable, "exe", "executable"),
+          clEnumValN(EmitKind::MLIR, "mlir", "IR of the last phase"),
+          clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
+          clEnumValN(EmitKind::Assembly, "asm", "assembly"),
+          clEnumValN(EmitKind::ONNX, "onnx",
+                     "the normalized model, for ONNX tools"))};
   cl::opt<Phase> compileTo{
       "compile-to", cl::desc("stop when this phase is complete"),
       cl::cat(general),
@@ -70,9 +71,9 @@ struct CommandLine {
   cl::list<std::string> dims{
       "dim", cl::desc("fix a symbolic dimension; may be repeated"),
       cl::value_desc("NAME=N"), cl::cat(general)};
-  cl::list<std::string> plugins{
-      "load-pass-plugin", cl::desc("load passes from a shared library"),
-      cl::value_desc("FILE"), cl::cat(general)};
+  cl::list<std::string> plugins{"load-pass-plugin",
+                                cl::desc("load passes from a shared library"),
+                                cl::value_desc("FILE"), cl::cat(general)};
   cl::list<std::string> inserted{
       "insert-passes",
       cl::desc("run a textual pass pipeline when PHASE is complete; 'requests' "
@@ -104,7 +105,8 @@ struct CommandLine {
       cl::value_desc("RULE"), cl::init(defaults.scaleRule),
       cl::cat(quantization)};
   cl::opt<std::string> scaleType{
-      "scale-type", cl::desc("type of the scales: f16, bf16, f32 (default f16)"),
+      "scale-type",
+      cl::desc("type of the scales: f16, bf16, f32 (default f16)"),
       cl::value_desc("TYPE"), cl::init(defaults.scaleType),
       cl::cat(quantization)};
   cl::opt<std::string> head{
@@ -126,10 +128,9 @@ struct CommandLine {
   cl::opt<std::string> march{
       "march", cl::desc("processor: native (default), x86-64-v3, ..."),
       cl::value_desc("CPU"), cl::init(defaults.march), cl::cat(code)};
-  cl::opt<std::string> compute{"compute",
-                               cl::desc("type of the arithmetic (default f32)"),
-                               cl::value_desc("TYPE"),
-                               cl::init(defaults.compute), cl::cat(code)};
+  cl::opt<std::string> compute{
+      "compute", cl::desc("type of the arithmetic (default f32)"),
+      cl::value_desc("TYPE"), cl::init(defaults.compute), cl::cat(code)};
   cl::opt<unsigned> threads{
       "threads",
       cl::desc("threads of the compiler and of the model (default: all)"),
@@ -151,22 +152,23 @@ struct CommandLine {
   cl::opt<bool> json{"json", cl::desc("print results as JSON"),
                      cl::cat(output)};
   cl::opt<std::string> progress{
-      "progress", cl::desc("progress on the terminal: auto (default), always, "
-                           "never"),
+      "progress",
+      cl::desc("progress on the terminal: auto (default), always, "
+               "never"),
       cl::value_desc("WHEN"), cl::init(defaults.progress), cl::cat(output)};
 
   cl::opt<std::string> remarksAll{
       "remarks-filter", cl::desc("show all remarks of matching categories"),
       cl::value_desc("REGEX"), cl::cat(output)};
-  cl::opt<std::string> remarksMissed{
-      "remarks-filter-missed", cl::desc("show missed optimizations"),
-      cl::value_desc("REGEX"), cl::cat(output)};
-  cl::opt<std::string> remarksPassed{
-      "remarks-filter-passed", cl::desc("show successful optimizations"),
-      cl::value_desc("REGEX"), cl::cat(output)};
-  cl::opt<std::string> remarksFile{
-      "remarks-output-file", cl::desc("write remarks as YAML instead"),
-      cl::value_desc("FILE"), cl::cat(output)};
+  cl::opt<std::string> remarksMissed{"remarks-filter-missed",
+                                     cl::desc("show missed optimizations"),
+                                     cl::value_desc("REGEX"), cl::cat(output)};
+  cl::opt<std::string> remarksPassed{"remarks-filter-passed",
+                                     cl::desc("show successful optimizations"),
+                                     cl::value_desc("REGEX"), cl::cat(output)};
+  cl::opt<std::string> remarksFile{"remarks-output-file",
+                                   cl::desc("write remarks as YAML instead"),
+                                   cl::value_desc("FILE"), cl::cat(output)};
 
   /// The options as the user gave them, or what is wrong with them.
   llvm::Expected<CompileOptions> getOptions() const;
@@ -244,8 +246,8 @@ static LogicalResult enableRemarks(MLIRContext &context,
                                              std::move(policy), categories,
                                              /*printAsEmitRemarks=*/true);
   return remark::enableOptimizationRemarksWithLLVMStreamer(
-      context, line.remarksFile, llvm::remarks::Format::YAML,
-      std::move(policy), categories);
+      context, line.remarksFile, llvm::remarks::Format::YAML, std::move(policy),
+      categories);
 }
 
 /// Where a diagnostic belongs, as a user knows it: FILE:LINE:COLUMN of textual

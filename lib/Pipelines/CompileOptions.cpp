@@ -1,4 +1,5 @@
-//===- CompileOptions.cpp - What nibble-compile can be asked for -*- C++ -*-===//
+//===- CompileOptions.cpp - What nibble-compile can be asked for -*- C++
+//-*-===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.
@@ -10,6 +11,7 @@
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Report.h"
+#include "nibble/Target/CpuTarget.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
@@ -77,8 +79,7 @@ static llvm::Error checkChoice(StringRef option, StringRef value,
   if (llvm::is_contained(choices, value))
     return llvm::Error::success();
   return llvm::createStringError("unknown value '" + value + "' of --" +
-                                 option +
-                                 ": expected one of " +
+                                 option + ": expected one of " +
                                  llvm::join(choices, ", "));
 }
 
@@ -124,11 +125,15 @@ llvm::Error CompileOptions::validate() const {
     return llvm::createStringError("--compute=" + compute +
                                    " is not available in this build: use "
                                    "--compute=f32");
+  if (march != "native" &&
+      !llvm::is_contained(target::CpuTarget::getChoices(), march))
+    return llvm::createStringError(
+        "unknown value '" + march + "' of --march: expected native or one of " +
+        llvm::join(target::CpuTarget::getChoices(), ", "));
   if (auto error =
           checkChoice("weights", weights, {"auto", "embedded", "sidecar"}))
     return error;
-  if (auto error =
-          checkChoice("scale-type", scaleType, {"f16", "bf16", "f32"}))
+  if (auto error = checkChoice("scale-type", scaleType, {"f16", "bf16", "f32"}))
     return error;
   if (auto error =
           checkChoice("progress", progress, {"auto", "always", "never"}))

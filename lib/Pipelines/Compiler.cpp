@@ -69,9 +69,8 @@ OwningOpRef<ModuleOp> Compiler::readInput() {
 }
 
 FailureOr<target::CpuTarget> Compiler::getCpu() {
-  return target::CpuTarget::get(options.march, [&]() {
-    return emitError(UnknownLoc::get(context)) << "--march: ";
-  });
+  return target::CpuTarget::get(
+      options.march, [&]() { return emitError(UnknownLoc::get(context)); });
 }
 
 /// The pipeline's options have no copies: they are made where they are used.

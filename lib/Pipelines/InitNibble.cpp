@@ -20,6 +20,7 @@
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 #include "nibble/Dialect/ONNX/Transforms/Passes.h"
+#include "nibble/Pipelines/Pipelines.h"
 #include "nibble/Target/Passes.h"
 
 void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
@@ -32,6 +33,7 @@ void nibble::registerAllDialects(mlir::DialectRegistry &registry) {
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
+  registerPipelines();
   codegen::registerCodegenCPU();
   onnx::registerONNXTransformsPasses();
   target::registerTargetPasses();

@@ -1,4 +1,5 @@
-//===- ModuleWriter.cpp - IR to files, large constants beside it -*- C++ -*-===//
+//===- ModuleWriter.cpp - IR to files, large constants beside it -*- C++
+//-*-===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.
@@ -6,12 +7,12 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/Bytecode/BytecodeWriter.h"
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Support/AtomicFile.h"
-#include "mlir/Bytecode/BytecodeWriter.h"
-#include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/xxhash.h"
 
@@ -67,13 +68,12 @@ BlobWriter::externalize(DenseResourceElementsAttr attr) {
   file->os().write_zeros(offset - position);
   file->os().write(bytes.data(), bytes.size());
   position = offset + bytes.size();
-  uint64_t hash = llvm::xxh3_64bits(ArrayRef(
-      reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
+  uint64_t hash = llvm::xxh3_64bits(
+      ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
   // The reference is relative: IR and weights move together.
-  Attribute reference =
-      MappedAttr::get(attr.getContext(), attr.getType(),
-                      llvm::sys::path::filename(path), offset, bytes.size(),
-                      hash);
+  Attribute reference = MappedAttr::get(attr.getContext(), attr.getType(),
+                                        llvm::sys::path::filename(path), offset,
+                                        bytes.size(), hash);
   written[attr] = reference;
   return reference;
 }

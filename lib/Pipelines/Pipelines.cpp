@@ -7,12 +7,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/Pipelines.h"
-#include "nibble/Target/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "nibble/Target/Passes.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -33,7 +33,8 @@ void nibble::buildOnnxPipeline(OpPassManager &passes) {
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {
-  add(passes, "func.func(convert-onnx-to-nibble),convert-onnx-to-linalg,canonicalize,cse");
+  add(passes, "func.func(convert-onnx-to-nibble),convert-onnx-to-linalg,"
+              "canonicalize,cse");
 }
 
 void nibble::buildAssignPipeline(OpPassManager &passes,

@@ -9,11 +9,11 @@
 #ifndef NIBBLE_PIPELINES_COMPILER_H
 #define NIBBLE_PIPELINES_COMPILER_H
 
-#include "nibble/Pipelines/CompileOptions.h"
-#include "nibble/Target/CpuTarget.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
+#include "nibble/Pipelines/CompileOptions.h"
+#include "nibble/Target/CpuTarget.h"
 #include <functional>
 
 namespace nibble {

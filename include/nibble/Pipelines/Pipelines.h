@@ -7,26 +7,26 @@
 //===----------------------------------------------------------------------===//
 //
 // A compilation is a row of phases, each a pass pipeline that is also
-// registered under a name (`nibble-onnx-pipeline`, ...), so that nibble-opt runs
-// exactly what nibble-compile runs.
+// registered under a name (`nibble-onnx-pipeline`, ...), so that nibble-opt
+// runs exactly what nibble-compile runs.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef NIBBLE_PIPELINES_PIPELINES_H
 #define NIBBLE_PIPELINES_PIPELINES_H
 
-#include "nibble/Codegen/CPU/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
+#include "nibble/Codegen/CPU/Passes.h"
 
 namespace nibble {
 
 /// Options of the quantizing phase, as on the command line of nibble-compile.
 struct QuantizePipelineOptions
     : public mlir::PassPipelineOptions<QuantizePipelineOptions> {
-  Option<std::string> scheme{
-      *this, "scheme", llvm::cl::desc("scheme of the weights"),
-      llvm::cl::init("none")};
+  Option<std::string> scheme{*this, "scheme",
+                             llvm::cl::desc("scheme of the weights"),
+                             llvm::cl::init("none")};
   Option<std::string> method{*this, "method",
                              llvm::cl::desc("how codes are found"),
                              llvm::cl::init("rtn")};

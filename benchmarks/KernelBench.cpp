@@ -132,9 +132,9 @@ static void benchConv(int64_t in, int64_t out, int64_t kernel, int64_t stride,
   std::string weight =
       group > 1 ? llvm::formatv("memref<{0}x{1}x{2}x{2}xf32>", out, in / group,
                                 kernel)
-      : bits == 32 ? llvm::formatv("memref<{0}x{1}x32xf32>", panels, k).str()
-                   : llvm::formatv("memref<{0}x{1}xi8>", panels, k * 4 * bits)
-                         .str();
+      : bits == 32
+          ? llvm::formatv("memref<{0}x{1}x32xf32>", panels, k).str()
+          : llvm::formatv("memref<{0}x{1}xi8>", panels, k * 4 * bits).str();
   int64_t groups = (k + 31) / 32;
   std::string scales = llvm::formatv("memref<{0}x{1}x32xf16>", panels, groups);
   std::string input = llvm::formatv("memref<?x{0}x{1}x{1}xf32>", in, size);

@@ -293,8 +293,11 @@ static void printDiagnostic(Diagnostic &diagnostic) {
 }
 
 /// Libraries of LLVM register options for tools of their own. Names that the
-/// command line of this tool needs are taken from them.
+/// command line of this tool needs are taken from them, the others are left to
+/// --help-hidden.
 static void freeOptionNames() {
+  for (auto &option : cl::getRegisteredOptions())
+    option.second->setHiddenFlag(cl::Hidden);
   for (StringRef name : {"threads", "target", "march", "emit", "json", "dim",
                          "method", "config", "report", "head", "progress"}) {
     auto &options = cl::getRegisteredOptions();

@@ -1,4 +1,5 @@
-//===- nibble-compile.cpp - A model to a quantized native binary -*- C++ -*-===//
+//===- nibble-compile.cpp - A model to a quantized native binary -*- C++
+//-*-===//
 //
 // Part of the Nibble project, under the Apache License v2.0 with LLVM
 // Exceptions. See LICENSE for license information.

@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Pipelines/InitNibble.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
+#include "nibble/Pipelines/InitNibble.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;

@@ -6,13 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Pipelines/InitNibble.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "nibble/Pipelines/InitNibble.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   nibble::registerAllDialects(registry);
   nibble::registerAllPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(
-      argc, argv, "Nibble pass driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Nibble pass driver\n", registry));
 }

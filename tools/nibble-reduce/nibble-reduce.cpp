@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Pipelines/InitNibble.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Tools/mlir-reduce/MlirReduceMain.h"
+#include "nibble/Pipelines/InitNibble.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;

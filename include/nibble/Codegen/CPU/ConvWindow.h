@@ -43,9 +43,7 @@ public:
   /// Inputs of a tap in the plane that starts at `planeAt`.
   mlir::Value load(const WindowRow &row, Index planeAt);
   /// Elements of a plane of the input (one channel of one image).
-  Index planeSize() {
-    return args.inSize[0] * args.inSize[1] * args.inSize[2];
-  }
+  Index planeSize() { return args.inSize[0] * args.inSize[1] * args.inSize[2]; }
 
 private:
   WindowRow getRow(Index row, Index x, Index count, Index kd, Index kh,

@@ -60,8 +60,8 @@ public:
   llvm::Expected<std::optional<TensorBytes>>
   getBytes(const onnx_schema::TensorProto &tensor);
 
-  /// Says that the pages of `data` will not be read again soon. Mapped pages that
-  /// were read count as the process's until the kernel wants them back.
+  /// Says that the pages of `data` will not be read again soon. Mapped pages
+  /// that were read count as the process's until the kernel wants them back.
   void release(const TensorBytes &data) const;
 
 private:

@@ -36,15 +36,14 @@ public:
   /// Bytes [offset, offset + length) of `file`. Relative paths are looked for
   /// in the working directory, then in the search directories. A missing or
   /// too short file is reported through `emitError`, once per call.
-  mlir::FailureOr<llvm::ArrayRef<char>>
-  map(llvm::StringRef file, uint64_t offset, uint64_t length, ErrorFn emitError);
+  mlir::FailureOr<llvm::ArrayRef<char>> map(llvm::StringRef file,
+                                            uint64_t offset, uint64_t length,
+                                            ErrorFn emitError);
 
   /// The same, with the hash of the range checked the first time it is read.
-  mlir::FailureOr<llvm::ArrayRef<char>> mapChecked(llvm::StringRef file,
-                                                   uint64_t offset,
-                                                   uint64_t length,
-                                                   uint64_t hash,
-                                                   ErrorFn emitError);
+  mlir::FailureOr<llvm::ArrayRef<char>>
+  mapChecked(llvm::StringRef file, uint64_t offset, uint64_t length,
+             uint64_t hash, ErrorFn emitError);
 
   /// Adds a directory in which relative paths are looked for.
   void addSearchDirectory(llvm::StringRef directory);
@@ -59,8 +58,8 @@ class ConstantData {
 public:
   /// Any ElementsAttr of a type with a fixed size: dense, resource, mapped.
   /// Problems (no data, changed file) go to `emitError`.
-  static mlir::FailureOr<ConstantData>
-  get(mlir::Attribute attr, FileMap::ErrorFn emitError);
+  static mlir::FailureOr<ConstantData> get(mlir::Attribute attr,
+                                           FileMap::ErrorFn emitError);
 
   /// The constant that `value` is defined by (through any ConstantLike
   /// operation), or failure without a message if it is not a constant.
@@ -111,8 +110,9 @@ uint64_t getStorageBytes(mlir::ShapedType type);
 
 /// Makes a constant of `type` whose bytes are written by `fill` (the buffer is
 /// zeroed and aligned to 64 bytes). Small ones become dense attributes, large
-/// ones a resource over an unlinked temporary file, so that they are not private
-/// memory. Fails, with a message at `loc`, if the temporary file can't be made.
+/// ones a resource over an unlinked temporary file, so that they are not
+/// private memory. Fails, with a message at `loc`, if the temporary file can't
+/// be made.
 mlir::FailureOr<mlir::ElementsAttr>
 createBlobAttr(mlir::Location loc, mlir::ShapedType type,
                llvm::StringRef nameHint,

@@ -75,7 +75,7 @@ def main() -> int:
     def line(name: str, model, weight_bytes: int, exact: np.ndarray) -> None:
         for rows in args.rows:
             x = np.random.default_rng(2).standard_normal((rows, args.size), np.float32)
-            ms = measure.median_milliseconds(lambda: model.run({"x": x}))
+            [ms] = measure.take_turns([lambda: model.run({"x": x})])
             error = np.abs(model.run({"x": x})["y"] - x @ exact).max()
             rate, flops = weight_bytes / ms / 1e6, 2 * rows * args.size**2 / ms / 1e6
             print(f"{name:20}{rows:6}{ms:10.3f}{rate:8.1f}{flops:9.1f}{error:11.1e}", flush=True)

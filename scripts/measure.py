@@ -7,6 +7,7 @@ Every figure comes from running the compiled binary now: nothing is stored.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,45 +124,58 @@ SHARED = [
 ]
 
 
-def median_milliseconds(call: Callable[[], object], seconds: float = 0.7) -> float:
-    """Median wall time of one call, after a warm-up."""
-    for _ in range(3):
-        call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
+def take_turns(calls: list[Callable[[], object]], rounds: int = 5) -> list[float]:
+    """Milliseconds of one call of each: the median over rounds of a round's median.
+
+    The calls take turns, so that a machine whose speed drifts is as fast or slow
+    for all of them. Threads of the one before spin for a while before they sleep:
+    each turn waits for that.
+    """
+    medians: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, found in zip(calls, medians):
+            time.sleep(0.25)
+            for _ in range(3):
+                call()
+            times: list[float] = []
+            end = time.perf_counter() + 0.15
+            while time.perf_counter() < end or len(times) < 3:
+                start = time.perf_counter()
+                call()
+                times.append(time.perf_counter() - start)
+            found.append(float(np.median(times)))
+    return [float(np.median(found)) * 1e3 for found in medians]
 
 
 def measure(case: Case, report: Callable[[str], None] = lambda text: None) -> list[Row]:
     """ONNX Runtime in float as a yardstick, then every scheme of evaluation.SCHEMES."""
     path = case.path()
-    rows = []
-    try:
-        model = ev.Reference(path)
-    except ev.Missing:
-        report("onnxruntime is not installed: no yardstick")
-    else:
-        report("ONNX Runtime, float")
-        size = path.stat().st_size
-        rows.append(
-            Row("ONNX Runtime float", case.quality(model), None, size,
-                median_milliseconds(case.call(model)), None)
-        )  # fmt: skip
-        del model
-    for name, options in ev.SCHEMES.items():
-        report(f"nibble-compile {path.name} {' '.join(options)}")
-        start = time.perf_counter()
-        binary = ev.compile_model(path, options, fresh=True)
-        seconds = time.perf_counter() - start
-        with nibble.Model(binary) as model:
+    rows: list[Row] = []
+    calls: list[Callable[[], object]] = []
+    with contextlib.ExitStack() as models:
+        try:
+            model = ev.Reference(path)
+        except ev.Missing:
+            report("onnxruntime is not installed: no yardstick")
+        else:
+            report("ONNX Runtime, float")
+            size = path.stat().st_size
+            rows.append(Row("ONNX Runtime float", case.quality(model), None, size, 0, None))
+            calls.append(case.call(model))
+        for name, options in ev.SCHEMES.items():
+            report(f"nibble-compile {path.name} {' '.join(options)}")
+            start = time.perf_counter()
+            binary = ev.compile_model(path, options, fresh=True)
+            seconds = time.perf_counter() - start
+            model = models.enter_context(nibble.Model(binary))
             rows.append(
                 Row(f"Nibble {name}", case.quality(model), model.weight_bytes,
-                    binary.stat().st_size, median_milliseconds(case.call(model)), seconds)
+                    binary.stat().st_size, 0, seconds)
             )  # fmt: skip
+            calls.append(case.call(model))
+        report("speed, all in turn")
+        for row, milliseconds in zip(rows, take_turns(calls)):
+            row.milliseconds = milliseconds
     return rows
 
 

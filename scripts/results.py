@@ -28,7 +28,7 @@ run on: {machine}.
 rows are one model compiled with different options; W8A16 is 8 bits with one scale per channel,
 W4A16 g32 is 4 bits with one scale for 32 weights, both rounded to nearest, without calibration.
 `weights` is what the binary maps, `file` the whole binary (for ONNX Runtime: the ONNX file).
-Milliseconds are the median of repeated calls from Python at batch 1.
+Milliseconds are of one call from Python at batch 1: all rows in turn, the median of five rounds.
 """
 
 

@@ -34,6 +34,10 @@ if has_onnx:
     config.available_features.add("python-onnx")
 if config.sanitize:
     config.available_features.add("sanitizers")
+    # LLVM's headers poison memory that its libraries, which are not instrumented,
+    # then use; the same goes for the ends of containers.
+    config.environment.setdefault(
+        "ASAN_OPTIONS", "allow_user_poisoning=0:detect_container_overflow=0")
 if os.geteuid() != 0:
     config.available_features.add("not-root")
 

@@ -150,7 +150,8 @@ TEST(Import, DamagedFieldsGetOneMessage) {
     SparseTensorProto &sparse = *graph.mutable_sparse_initializer(0);
     switch (round % 8) {
     case 0:
-      tensor.set_dims(0, static_cast<int64_t>(random()) << (random() % 64));
+      tensor.set_dims(0, static_cast<int64_t>(static_cast<uint64_t>(random())
+                                              << (random() % 64)));
       break;
     case 1:
       tensor.set_data_type(random() % 32);

@@ -157,7 +157,7 @@ TEST(Import, DamagedFieldsGetOneMessage) {
       tensor.set_data_type(random() % 32);
       break;
     case 2:
-      sparse.set_dims(0, static_cast<int64_t>(random()) << (random() % 40));
+      sparse.set_dims(0, static_cast<uint64_t>(random()) << (random() % 40));
       break;
     case 3:
       sparse.mutable_indices()->set_int64_data(0, random() % 20 - 10);

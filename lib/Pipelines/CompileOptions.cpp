@@ -103,7 +103,8 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
   }
   if (!symbolizeScaleRule(options.scaleRule))
     return llvm::createStringError("unknown value '" + options.scaleRule +
-                                   "' of --scale-rule: expected absmax or mse");
+                                   "' of --scale-rule: expected absmax, mse or "
+                                   "signed-max");
   for (StringRef path : options.reports)
     if (llvm::Error error = checkReportPath(path))
       return llvm::createStringError("--report: " +

@@ -125,14 +125,19 @@ Attribute OpLowering::constantOf(unsigned i) const {
   return {};
 }
 
-std::optional<SmallVector<int64_t>> OpLowering::constInts(unsigned i) const {
-  if (!has(i))
-    return std::nullopt;
-  Attribute attr = constantOf(i);
+std::optional<ConstantData> OpLowering::constData(unsigned i) const {
+  Attribute attr = has(i) ? constantOf(i) : Attribute();
   if (!attr)
     return std::nullopt;
   auto data = ConstantData::get(attr, [&] { return op->emitError(); });
   if (mlir::failed(data))
+    return std::nullopt;
+  return *data;
+}
+
+std::optional<SmallVector<int64_t>> OpLowering::constInts(unsigned i) const {
+  std::optional<ConstantData> data = constData(i);
+  if (!data)
     return std::nullopt;
   SmallVector<int64_t> values(data->getNumElements());
   if (mlir::failed(data->readIntegers(0, values)))
@@ -141,13 +146,8 @@ std::optional<SmallVector<int64_t>> OpLowering::constInts(unsigned i) const {
 }
 
 std::optional<SmallVector<double>> OpLowering::constFloats(unsigned i) const {
-  if (!has(i))
-    return std::nullopt;
-  Attribute attr = constantOf(i);
-  if (!attr)
-    return std::nullopt;
-  auto data = ConstantData::get(attr, [&] { return op->emitError(); });
-  if (mlir::failed(data))
+  std::optional<ConstantData> data = constData(i);
+  if (!data)
     return std::nullopt;
   SmallVector<float> values(data->getNumElements());
   if (mlir::failed(data->readFloats(0, values)))

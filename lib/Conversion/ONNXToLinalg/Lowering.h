@@ -28,6 +28,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace nibble::onnx_to_linalg {
@@ -171,6 +172,8 @@ public:
   /// An attribute that is an axis, made non-negative.
   int64_t getAxis(StringRef name, int64_t fallback, int64_t rank) const;
 
+  /// The elements of operand `i` if it is a constant.
+  std::optional<ConstantData> constData(unsigned i) const;
   /// The elements of a constant operand, if it is one.
   std::optional<SmallVector<int64_t>> constInts(unsigned i) const;
   std::optional<SmallVector<double>> constFloats(unsigned i) const;

@@ -73,31 +73,17 @@ std::string makeModule(const Case &c) {
   std::string output = llvm::formatv("memref<?x{0}{1}xf32>", rows, spatial);
   std::string bias = llvm::formatv("memref<{0}xf32>", rows);
 
-  std::string arguments = "%x: " + input + ", %w: " + weight;
-  std::string types = input + ", " + weight;
-  std::string operands = "%x weight(%w";
-  auto add = [&](const std::string &name, const std::string &type,
-                 const std::string &text, bool present) {
-    if (!present)
-      return;
-    arguments += ", %" + name + ": " + type;
-    types += ", " + type;
-    operands += text;
-  };
-  add("s", scales, ", %s", !scales.empty());
-  add("z", zeros, " zeros %z", !zeros.empty());
-  operands += ")";
-  add("b", bias, " bias(%b)", c.bias);
-  add("r", output, " residual(%r)", c.residual);
-  add("y", output, " outs(%y)", true);
+  FusedOpText text(input, weight, scales, zeros, c.bias ? bias : "",
+                   c.residual ? output : "", output);
   return llvm::formatv(
       "func.func @f({0}) attributes {{llvm.emit_c_interface} {{\n"
       "  nibble.conv {1} {{weight_shape = array<i64: {2}>, strides = "
       "array<i64: {3}>, dilations = array<i64: {4}>, pads = array<i64: {5}>, "
       "group = {6} : i64, activation = #nibble.activation<{7}>, layers = "
       "[\"conv\"]{8}} : ({9}) -> ()\n  return\n}\n",
-      arguments, operands, join(c.weight), join(c.strides), join(c.dilations),
-      join(c.pads), c.group, c.activation, scheme, types);
+      text.arguments, text.operands, join(c.weight), join(c.strides),
+      join(c.dilations), join(c.pads), c.group, c.activation, scheme,
+      text.types);
 }
 
 /// Sizes with a depth and a height of one where there are none.

@@ -289,4 +289,27 @@ double applyActivation(const std::string &name, double x) {
   return x;
 }
 
+FusedOpText::FusedOpText(const std::string &input, const std::string &weight,
+                         const std::string &scales, const std::string &zeros,
+                         const std::string &bias, const std::string &residual,
+                         const std::string &output) {
+  arguments = "%x: " + input + ", %w: " + weight;
+  types = input + ", " + weight;
+  operands = "%x weight(%w";
+  auto add = [&](const std::string &name, const std::string &type,
+                 const std::string &text) {
+    if (type.empty())
+      return;
+    arguments += ", %" + name + ": " + type;
+    types += ", " + type;
+    operands += text;
+  };
+  add("s", scales, ", %s");
+  add("z", zeros, " zeros %z");
+  operands += ")";
+  add("b", bias, " bias(%b)");
+  add("r", residual, " residual(%r)");
+  add("y", output, " outs(%y)");
+}
+
 } // namespace nibble::test

@@ -91,6 +91,18 @@ std::vector<uint8_t> convertScales(const std::vector<float> &scales,
 
 double applyActivation(const std::string &name, double x);
 
+/// The parts of a function's text around an operation of the fused family on
+/// memrefs: what the function takes, what the operation takes, and the types.
+/// An operand whose type is empty is absent.
+struct FusedOpText {
+  FusedOpText(const std::string &input, const std::string &weight,
+              const std::string &scales, const std::string &zeros,
+              const std::string &bias, const std::string &residual,
+              const std::string &output);
+
+  std::string arguments, operands, types;
+};
+
 } // namespace nibble::test
 
 #endif // NIBBLE_TEST_UNIT_CODEGEN_CPU_JITMODULE_H

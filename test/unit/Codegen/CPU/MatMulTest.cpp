@@ -46,29 +46,15 @@ std::string makeModule(const Case &c) {
   std::string bias = llvm::formatv("memref<{0}xf32>", c.n);
   std::string output = llvm::formatv("memref<?x{0}xf32>", c.n);
 
-  std::string arguments = "%x: " + input + ", %w: " + weight;
-  std::string types = input + ", " + weight;
-  std::string operands = "%x weight(%w";
-  auto add = [&](const std::string &name, const std::string &type,
-                 const std::string &text, bool present) {
-    if (!present)
-      return;
-    arguments += ", %" + name + ": " + type;
-    types += ", " + type;
-    operands += text;
-  };
-  add("s", scales, ", %s", !scales.empty());
-  add("z", zeros, " zeros %z", !zeros.empty());
-  operands += ")";
-  add("b", bias, " bias(%b)", c.bias);
-  add("r", output, " residual(%r)", c.residual);
-  add("y", output, " outs(%y)", true);
+  FusedOpText text(input, weight, scales, zeros, c.bias ? bias : "",
+                   c.residual ? output : "", output);
   return llvm::formatv(
       "func.func @f({0}) attributes {{llvm.emit_c_interface} {{\n"
       "  nibble.matmul {1} {{n = {2} : i64, k = {3} : i64, activation = "
       "#nibble.activation<{4}>, layers = [\"fc\"], {5}} : ({6}) -> ()\n"
       "  return\n}\n",
-      arguments, operands, c.n, c.k, c.activation, scheme, types);
+      text.arguments, text.operands, c.n, c.k, c.activation, scheme,
+      text.types);
 }
 
 void check(const Case &c, codegen::CpuTarget target) {

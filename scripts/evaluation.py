@@ -8,7 +8,9 @@ folder NIBBLE_SHARED, or `shared` beside the checkout, if there is one.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -200,6 +202,52 @@ def stories260k(work: Path = WORK) -> tuple[Path, nibble.Tokenizer, str]:
     page = shared("stories260K/stories260K.md").read_text()
     text = page.split("-t 0.0\n", 1)[1].split("\n```", 1)[0]
     return out, tokenizer, text
+
+
+def gpt_nano_sort(work: Path = WORK) -> tuple[Path, np.ndarray, np.ndarray]:
+    """The exported model, tokens int64 [3, 11], and the logits [3, 11, 3] of its author.
+
+    The checkpoint is JSON: name -> shape and base64 of float32, with the names of
+    minGPT, which stores matrices as [out, in].
+    """
+    import onnx
+
+    def read(path: str) -> dict:
+        return json.loads(shared(f"gpt-nano-sort/{path}").read_text())
+
+    def array(entry: dict) -> np.ndarray:
+        data = base64.b64decode(entry["data"])
+        return np.frombuffer(data, "<f4").reshape(entry["shape"])
+
+    found = read("gpt-nano-sort-t0-partials.json")
+    out = work / "gpt-nano-sort.onnx"
+    if not out.exists():
+        checkpoint = read("gpt-nano-sort-model.json")
+        sizes = checkpoint["config"]
+        config = nibble.Gpt2Config(
+            dim=sizes["n_embd"], layers=sizes["n_layer"], heads=sizes["n_head"],
+            vocabulary=sizes["vocab_size"], positions=sizes["block_size"],
+        )  # fmt: skip
+        names = {"embed": "transformer.wte", "positions": "transformer.wpe"}
+        names |= {"norm": "transformer.ln_f", "lm_head": "lm_head"}
+        parts = {"attention_norm": "ln_1", "attention.o": "attn.c_proj", "mlp_norm": "ln_2"}
+        parts |= {"mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"}
+        weights = {}
+        for i in range(config.layers):
+            names |= {f"layers.{i}.{k}": f"transformer.h.{i}.{v}" for k, v in parts.items()}
+            for kind in ("weight", "bias"):
+                qkv = array(checkpoint[f"transformer.h.{i}.attn.c_attn.{kind}"])
+                for part, piece in zip("qkv", np.split(qkv, 3)):
+                    weights[f"layers.{i}.attention.{part}.{kind}"] = piece
+        for name, theirs in names.items():
+            for kind in ("weight", "bias"):
+                if f"{theirs}.{kind}" in checkpoint:
+                    weights[f"{name}.{kind}"] = array(checkpoint[f"{theirs}.{kind}"])
+        work.mkdir(parents=True, exist_ok=True)
+        temporary = out.with_suffix(f".{os.getpid()}")
+        onnx.save(nibble.build_gpt2(config, weights), temporary)
+        temporary.replace(out)
+    return out, array(found["idx"]).astype(np.int64), array(found["lm_head"])
 
 
 def tinystories(count: int = 115) -> list[str]:

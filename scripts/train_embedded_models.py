@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "python")]
 
 from embedded import classifier, glyphs, language, stories  # noqa: E402
-from nibble.llama import LlamaConfig, build_llama  # noqa: E402
+from nibble.export import DecoderOptions, LlamaConfig, build_llama  # noqa: E402
 from nibble.tokenizer import BOS, Tokenizer  # noqa: E402
 
 START = time.monotonic()
@@ -141,7 +141,8 @@ def make_language_model(out: Path, steps: int) -> dict:
         vocabulary=len(tokenizer), positions=256,
     )  # fmt: skip
     weights = language.train(config, text, starts, 128, steps, 6, Adam, report)
-    model = build_llama(config, weights)
+    plain = DecoderOptions(padding=False, select_logits=False)
+    model = build_llama(config, weights, options=plain)
 
     # Answers are marked token by token; what pads a row is the start token.
     rows = []

@@ -11,19 +11,20 @@ this package calls them, converts checkpoints to ONNX and splits text into token
 """
 
 from .errors import NibbleError
+from .export import Gpt2Config, LlamaConfig, build_gpt2, build_llama, read_llama2c
 from .generate import empty_cache, generate, step
-from .llama import LlamaConfig, build_llama
-from .llama2c import read_llama2c
 from .runtime import LayerProfile, Model, TensorInfo
 from .tokenizer import Tokenizer
 
 __all__ = [
+    "Gpt2Config",
     "LayerProfile",
     "LlamaConfig",
     "Model",
     "NibbleError",
     "TensorInfo",
     "Tokenizer",
+    "build_gpt2",
     "build_llama",
     "empty_cache",
     "generate",

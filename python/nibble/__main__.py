@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import NibbleError
+from .export import build_llama, read_llama2c
 from .generate import generate
-from .llama import build_llama
-from .llama2c import read_llama2c
 from .runtime import Model
 from .tokenizer import Tokenizer
 

@@ -39,21 +39,50 @@ def empty_cache(model: Runnable, batch: int = 1) -> dict[str, np.ndarray]:
 
 
 def step(
-    model: Runnable, tokens: np.ndarray, cache: Mapping[str, np.ndarray]
+    model: Runnable,
+    tokens: np.ndarray,
+    cache: Mapping[str, np.ndarray],
+    *,
+    mask: np.ndarray | None = None,
+    last_only: bool = False,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Feeds int tokens [batch, n]; returns logits [batch, n, vocabulary] and the new cache."""
+    """Feeds tokens to a model and returns logits and the new cache.
+
+    Args:
+      model: has the inputs that nibble/export/decoder.py describes.
+      tokens: integers [batch, n].
+      cache: past keys and values, as `empty_cache` or an earlier step returned them.
+      mask: 1 for tokens and 0 for padding, integers [batch, past + n]; padding
+        stands on the left. Default: no padding.
+      last_only: compute the logits of the last position only, if the model can.
+
+    Returns:
+      float32 logits [batch, n, vocabulary] (or [batch, 1, vocabulary]), cache.
+    """
     past = next(iter(cache.values())).shape[2]
     batch, count = tokens.shape
-    positions = np.broadcast_to(np.arange(past, past + count, dtype=np.int64), (batch, count))
-    out = model.run(
-        {
-            "input_ids": np.ascontiguousarray(tokens, np.int64),
-            "position_ids": np.ascontiguousarray(positions),
-            **cache,
-        }
-    )
+    known = model.input_shapes
+    inputs = {"input_ids": np.ascontiguousarray(tokens, np.int64), **cache}
+    if mask is not None and "attention_mask" not in known:
+        raise NibbleError(
+            "this model takes no attention_mask, so it cannot run texts of different "
+            "lengths in one batch; export it without --no-padding"
+        )
+    if mask is None:
+        mask = np.ones((batch, past + count), np.int64)
+    mask = np.ascontiguousarray(mask, np.int64)
+    if "position_ids" in known:
+        positions = np.maximum(np.cumsum(mask, 1) - 1, 0)[:, past:]
+        inputs["position_ids"] = np.ascontiguousarray(positions)
+    if "attention_mask" in known:
+        inputs["attention_mask"] = mask
+    if "logit_positions" in known:
+        wanted = [-1] if last_only else range(count)
+        inputs["logit_positions"] = np.asarray(wanted, np.int64)
+    out = model.run(inputs)
     present = {name: out[name.replace("past_key_values.", "present.")] for name in cache}
-    return out["logits"], present
+    logits = out["logits"]
+    return logits[:, -1:] if last_only else logits, present
 
 
 def generate(model: Runnable, prompt: Sequence[int], positions: int = 256) -> Iterator[int]:
@@ -68,7 +97,7 @@ def generate(model: Runnable, prompt: Sequence[int], positions: int = 256) -> It
     cache = empty_cache(model)
     fed = 0
     while True:
-        logits, cache = step(model, tokens, cache)
+        logits, cache = step(model, tokens, cache, last_only=True)
         fed += tokens.shape[1]
         token = int(np.argmax(logits[0, -1]))
         if token == BOS:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """A small Llama-architecture model for the stories, trained in JAX.
 
-The weights carry the names and shapes of nibble.llama.LlamaConfig, which also
+The weights carry the names and shapes of nibble.export.LlamaConfig, which also
 writes the ONNX file.
 """
 
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nibble.llama import LlamaConfig, rope_caches
+from nibble.export import LlamaConfig
 
 
 def init(config: LlamaConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def init(config: LlamaConfig, rng: np.random.Generator) -> dict[str, np.ndarray]
 def forward(config: LlamaConfig, w: dict, tokens):
     """Logits [n, length, vocabulary] for tokens [n, length], each seeing those before it."""
     count, length = tokens.shape
-    cos, sin = (table[:length, None] for table in rope_caches(config))
+    cos, sin = (table[:, None] for table in config.rope.tables(config.head_dim, length))
     mask = jnp.tril(jnp.ones((length, length), bool))
 
     def norm(x, scale):

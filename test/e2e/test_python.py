@@ -17,7 +17,7 @@ from nibble.__main__ import main
 def reference_logits(config: LlamaConfig, w: dict, tokens: list[int]) -> np.ndarray:
     """The architecture in plain NumPy, double precision, one text."""
     half = config.head_dim // 2
-    angle = np.arange(len(tokens))[:, None] * config.rope_theta ** (-np.arange(half) / half)
+    angle = np.arange(len(tokens))[:, None] * config.rope.theta ** (-np.arange(half) / half)
     turn = np.exp(1j * angle)[:, None]
 
     def norm(x, scale):
@@ -104,7 +104,7 @@ class Export(Temporary):
         self.assertEqual(found_config, config)
         self.assertEqual(set(found), set(weights))
         for name in weights:
-            np.testing.assert_array_equal(found[name], weights[name])
+            np.testing.assert_array_equal(found[name].array(), weights[name])
         path.write_bytes(blob[:-4])
         with self.assertRaisesRegex(
             NibbleError, f"has {len(blob) - 4} bytes, expected {len(blob)}"

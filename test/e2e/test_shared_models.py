@@ -101,5 +101,24 @@ class Stories260K(unittest.TestCase):
         self.assertLess(got, want + 0.15)
 
 
+class GptNanoSort(unittest.TestCase):
+    def logits(self, load, *options) -> tuple[np.ndarray, np.ndarray]:
+        path, tokens, want = s.gpt_nano_sort()
+        model = load(path, *options)
+        return s.nibble.step(model, tokens, s.nibble.empty_cache(model, len(tokens)))[0], want
+
+    def test_export(self):
+        got, want = self.logits(s.Reference)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+    def test_float_logits(self):
+        got, want = self.logits(s.load)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+    def test_w8a16(self):
+        got, want = self.logits(s.load, s.SCHEMES["W8A16"])
+        np.testing.assert_array_equal(got.argmax(-1), want.argmax(-1))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -9,29 +9,27 @@ its own) are followed by float32 arrays, each stacked over the layers.
 
 from __future__ import annotations
 
+import math
 import os
-from pathlib import Path
 
 import numpy as np
 
-from .errors import NibbleError
+from ..errors import NibbleError
 from .llama import LlamaConfig
+from .tensors import Weight, file_size, read_bytes
 
 _HEADER_BYTES = 28
 
 
-def read_llama2c(path: str | os.PathLike[str]) -> tuple[LlamaConfig, dict[str, np.ndarray]]:
+def read_llama2c(path: str | os.PathLike[str]) -> tuple[LlamaConfig, dict[str, Weight]]:
     """Returns the config and the weights, named as `build_llama` wants them.
 
     Raises NibbleError when the file is missing or its size does not fit its header.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise NibbleError(f"{path}: cannot read checkpoint: {error.strerror}") from error
-    if len(data) < _HEADER_BYTES:
-        raise NibbleError(f"{path}: not a llama2.c checkpoint: only {len(data)} bytes")
-    header = [int(value) for value in np.frombuffer(data, "<i4", 7)]
+    size = file_size(path)
+    if size < _HEADER_BYTES:
+        raise NibbleError(f"{path}: not a llama2.c checkpoint: only {size} bytes")
+    header = [int(value) for value in np.frombuffer(read_bytes(path, 0, _HEADER_BYTES), "<i4")]
     shared_head = header[5] > 0
     try:
         config = LlamaConfig(*header[:5], abs(header[5]), header[6])
@@ -57,22 +55,21 @@ def read_llama2c(path: str | os.PathLike[str]) -> tuple[LlamaConfig, dict[str, n
     if not shared_head:
         plan.append(("lm_head", (config.vocabulary, config.dim)))
 
-    expected = _HEADER_BYTES + 4 * sum(int(np.prod(shape)) for _, shape in plan)
-    if len(data) != expected:
+    expected = _HEADER_BYTES + 4 * sum(math.prod(shape) for _, shape in plan)
+    if size != expected:
         raise NibbleError(
-            f"{path}: has {len(data)} bytes, expected {expected} for a llama2.c "
+            f"{path}: has {size} bytes, expected {expected} for a llama2.c "
             f"checkpoint with header {header}"
         )
-    weights: dict[str, np.ndarray] = {}
+    weights: dict[str, Weight] = {}
     offset = _HEADER_BYTES
     per_layer = dict(stacked)
     for name, shape in plan:
-        count = int(np.prod(shape))
-        array = np.frombuffer(data, "<f4", count, offset).reshape(shape)
-        offset += 4 * count
         if name in per_layer:
             for i in range(layers):
-                weights[f"layers.{i}.{name}.weight"] = array[i]
+                place = offset + 4 * i * math.prod(shape[1:])
+                weights[f"layers.{i}.{name}.weight"] = Weight.in_file(path, place, shape[1:], "F32")
         elif name:
-            weights[f"{name}.weight"] = array
+            weights[f"{name}.weight"] = Weight.in_file(path, offset, shape, "F32")
+        offset += 4 * math.prod(shape)
     return config, weights

@@ -387,6 +387,7 @@ void addConvolution(LowerTable &table);
 void addResize(LowerTable &table);
 void addAttention(LowerTable &table);
 void addQuantization(LowerTable &table);
+void addRecurrent(LowerTable &table);
 
 } // namespace nibble::onnx_to_linalg
 

@@ -173,6 +173,7 @@ public:
     addResize(table);
     addAttention(table);
     addQuantization(table);
+    addRecurrent(table);
     return success();
   }
 

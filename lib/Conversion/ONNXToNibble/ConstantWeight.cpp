@@ -8,6 +8,7 @@
 
 #include "ConstantWeight.h"
 
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
@@ -34,6 +35,112 @@ SmallVector<int64_t> getPermutation(onnx::TransposeOp op, int64_t rank) {
   return llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, rank)));
 }
 
+/// Element [i, j, ...] of the result is the element offset + i * strides[0] +
+/// j * strides[1] + ... of `value`.
+FailureOr<ElementsAttr> readStrided(Location loc, ElementsAttr value,
+                                    ArrayRef<int64_t> shape, int64_t offset,
+                                    ArrayRef<int64_t> strides, StringRef hint) {
+  FailureOr<ConstantData> data =
+      ConstantData::get(value, [&] { return emitError(loc); });
+  if (failed(data))
+    return failure();
+  unsigned bits = data->getStorageBits();
+  if (bits % 8 != 0)
+    return emitError(loc) << "cannot move elements of " << bits
+                          << " bits in a constant";
+  auto type = RankedTensorType::get(shape, data->getType().getElementType());
+  ConstantData source = data->expanded();
+  size_t width = bits / 8;
+  int64_t rank = shape.size();
+  return createBlobAttr(loc, type, hint, [&](MutableArrayRef<char> out) {
+    SmallVector<int64_t> index(rank, 0);
+    int64_t from = offset;
+    for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
+      std::memcpy(out.data() + i * width,
+                  source.getBytes().data() + from * width, width);
+      // Count up, the last dimension first.
+      for (int64_t d = rank - 1; d >= 0; --d) {
+        from += strides[d];
+        if (++index[d] < shape[d])
+          break;
+        from -= strides[d] * shape[d];
+        index[d] = 0;
+      }
+    }
+  });
+}
+
+/// The part of a constant that a slice with constant bounds takes.
+FailureOr<ElementsAttr> sliceElements(onnx::SliceOp op, ElementsAttr value) {
+  auto type = dyn_cast<RankedTensorType>(op.getOutput().getType());
+  ArrayRef<int64_t> shape = value.getShapedType().getShape();
+  int64_t rank = shape.size();
+  if (!type || !type.hasStaticShape() || type.getRank() != rank)
+    return failure();
+  auto read = [](Value operand) -> FailureOr<SmallVector<int64_t>> {
+    FailureOr<ConstantData> data = ConstantData::get(operand);
+    if (failed(data))
+      return failure();
+    return data->getIntegers();
+  };
+  FailureOr<SmallVector<int64_t>> starts = read(op.getStarts());
+  if (failed(starts))
+    return failure();
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  SmallVector<int64_t> steps(starts->size(), 1);
+  for (auto [operand, list] :
+       {std::pair(op.getAxes(), &axes), std::pair(op.getSteps(), &steps)}) {
+    if (isa<NoneType>(operand.getType()))
+      continue;
+    FailureOr<SmallVector<int64_t>> given = read(operand);
+    if (failed(given) || given->size() != starts->size())
+      return failure();
+    *list = *given;
+  }
+  int64_t offset = 0;
+  SmallVector<int64_t> strides = computeStrides(shape), steppedBy(strides);
+  for (auto [start, axis, step] : llvm::zip(*starts, axes, steps)) {
+    int64_t d = axis < 0 ? axis + rank : axis;
+    if (d < 0 || d >= rank || step == 0)
+      return failure();
+    int64_t first = start < 0 ? start + shape[d] : start;
+    first = std::clamp<int64_t>(first, 0, step < 0 ? shape[d] - 1 : shape[d]);
+    offset += first * strides[d];
+    steppedBy[d] = strides[d] * step;
+  }
+  return readStrided(op.getLoc(), value, type.getShape(), offset, steppedBy,
+                     "slice");
+}
+
+/// Constants joined along an axis.
+FailureOr<ElementsAttr> concatElements(onnx::ConcatOp op,
+                                       ArrayRef<ElementsAttr> parts) {
+  auto type = dyn_cast<RankedTensorType>(op.getConcatResult().getType());
+  if (!type || !type.hasStaticShape())
+    return failure();
+  int64_t axis =
+      op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
+  SmallVector<ConstantData> sources;
+  for (ElementsAttr part : parts) {
+    FailureOr<ConstantData> data =
+        ConstantData::get(part, [&] { return op.emitError(); });
+    if (failed(data) || data->getStorageBits() % 8 != 0)
+      return failure();
+    sources.push_back(data->expanded());
+  }
+  int64_t outer = ShapedType::getNumElements(type.getShape().take_front(axis));
+  return createBlobAttr(
+      op.getLoc(), type, "joined", [&](MutableArrayRef<char> out) {
+        char *to = out.data();
+        for (int64_t i = 0; i < outer; ++i)
+          for (const ConstantData &source : sources) {
+            size_t block = source.getBytes().size() / outer;
+            std::memcpy(to, source.getBytes().data() + i * block, block);
+            to += block;
+          }
+      });
+}
+
 FailureOr<ConstantWeight> getTransposed(onnx::TransposeOp op,
                                         bool materialize) {
   FailureOr<ConstantWeight> source =
@@ -58,29 +165,63 @@ FailureOr<ConstantWeight> getTransposed(onnx::TransposeOp op,
   return source;
 }
 
-FailureOr<ConstantWeight> getReshaped(onnx::ReshapeOp op, bool materialize) {
-  if (!isStatic(op.getReshaped()))
+/// The constant in the order of its elements in memory.
+FailureOr<ConstantWeight> getStraight(Operation *op, Value value,
+                                      bool materialize) {
+  FailureOr<ConstantWeight> source = getConstantWeight(value, materialize);
+  if (failed(source) || !source->transposed)
+    return source;
+  if (!materialize)
+    return failure();
+  FailureOr<ElementsAttr> straight =
+      transposeElements(op->getLoc(), source->value, {1, 0});
+  if (failed(straight))
+    return failure();
+  source->value = *straight;
+  source->transposed = false;
+  return source;
+}
+
+/// Reshape, Squeeze or Unsqueeze.
+FailureOr<ConstantWeight> getReshaped(Operation *op, bool materialize) {
+  if (!isStatic(op->getResult(0)))
     return failure();
   FailureOr<ConstantWeight> source =
-      getConstantWeight(op.getData(), materialize);
+      getStraight(op, op->getOperand(0), materialize);
   if (failed(source))
     return failure();
-  if (source->transposed) {
-    // The order of the elements matters to a reshape.
-    if (!materialize)
-      return failure();
-    FailureOr<ElementsAttr> value =
-        transposeElements(op.getLoc(), source->value, {1, 0});
-    if (failed(value))
-      return failure();
-    source->value = *value;
-    source->transposed = false;
-  }
-  auto type = cast<RankedTensorType>(op.getReshaped().getType());
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
   if (type.getNumElements() != source->getType().getNumElements())
     return failure();
   source->value = reshapeElements(source->value, type);
   return source;
+}
+
+FailureOr<ConstantWeight> getSliced(onnx::SliceOp op) {
+  FailureOr<ConstantWeight> source =
+      getStraight(op, op.getData(), /*materialize=*/true);
+  if (failed(source))
+    return failure();
+  FailureOr<ElementsAttr> value = sliceElements(op, source->value);
+  if (failed(value))
+    return failure();
+  source->value = *value;
+  return source;
+}
+
+FailureOr<ConstantWeight> getJoined(onnx::ConcatOp op) {
+  SmallVector<ElementsAttr> parts;
+  for (Value input : op.getInputs()) {
+    FailureOr<ConstantWeight> part =
+        getStraight(op, input, /*materialize=*/true);
+    if (failed(part))
+      return failure();
+    parts.push_back(part->value);
+  }
+  FailureOr<ElementsAttr> value = concatElements(op, parts);
+  if (failed(value))
+    return failure();
+  return ConstantWeight{*value, false, StringAttr()};
 }
 
 } // namespace
@@ -100,8 +241,14 @@ FailureOr<ConstantWeight> getConstantWeight(Value value, bool materialize) {
     return getConstantWeight(identity.getInput(), materialize);
   if (auto transpose = dyn_cast<onnx::TransposeOp>(op))
     return getTransposed(transpose, materialize);
-  if (auto reshape = dyn_cast<onnx::ReshapeOp>(op))
-    return getReshaped(reshape, materialize);
+  if (isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
+    return getReshaped(op, materialize);
+  if (!materialize)
+    return failure();
+  if (auto slice = dyn_cast<onnx::SliceOp>(op))
+    return getSliced(slice);
+  if (auto concat = dyn_cast<onnx::ConcatOp>(op))
+    return getJoined(concat);
   return failure();
 }
 
@@ -119,43 +266,14 @@ ElementsAttr reshapeElements(ElementsAttr value, RankedTensorType type) {
 
 FailureOr<ElementsAttr> transposeElements(Location loc, ElementsAttr value,
                                           ArrayRef<int64_t> permutation) {
-  FailureOr<ConstantData> data =
-      ConstantData::get(value, [&] { return emitError(loc); });
-  if (failed(data))
-    return failure();
-  ArrayRef<int64_t> shape = data->getType().getShape();
-  int64_t rank = shape.size();
-  unsigned bits = data->getStorageBits();
-  if (bits % 8 != 0)
-    return emitError(loc) << "cannot transpose a constant of elements of "
-                          << bits << " bits";
-  SmallVector<int64_t> newShape(rank), strides(rank, 1), newStrides(rank);
-  for (int64_t d = rank - 2; d >= 0; --d)
-    strides[d] = strides[d + 1] * shape[d + 1];
-  for (int64_t d = 0; d < rank; ++d) {
-    newShape[d] = shape[permutation[d]];
-    newStrides[d] = strides[permutation[d]];
+  ArrayRef<int64_t> shape = value.getShapedType().getShape();
+  SmallVector<int64_t> strides = computeStrides(shape), newShape, newStrides;
+  for (int64_t d : permutation) {
+    newShape.push_back(shape[d]);
+    newStrides.push_back(strides[d]);
   }
-  auto type = RankedTensorType::get(newShape, data->getType().getElementType());
-  ConstantData source = data->expanded();
-  size_t width = bits / 8;
-  return createBlobAttr(
-      loc, type, "transposed", [&](MutableArrayRef<char> out) {
-        SmallVector<int64_t> index(rank, 0);
-        int64_t from = 0;
-        for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
-          std::memcpy(out.data() + i * width,
-                      source.getBytes().data() + from * width, width);
-          // Count up, the last dimension first.
-          for (int64_t d = rank - 1; d >= 0; --d) {
-            from += newStrides[d];
-            if (++index[d] < newShape[d])
-              break;
-            from -= newStrides[d] * newShape[d];
-            index[d] = 0;
-          }
-        }
-      });
+  return readStrided(loc, value, newShape, /*offset=*/0, newStrides,
+                     "transposed");
 }
 
 FailureOr<ElementsAttr> scaleElements(Location loc, ElementsAttr value,

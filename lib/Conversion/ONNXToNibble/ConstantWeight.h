@@ -28,9 +28,10 @@ struct ConstantWeight {
   }
 };
 
-/// The constant behind `value`, through Identity, Reshape and Transpose. A
-/// transpose of two dimensions is only noted; with `materialize` any other one
-/// is carried out, which makes a new constant, otherwise it is a failure.
+/// The constant behind `value`, through Identity, Reshape, Squeeze, Unsqueeze
+/// and Transpose. A transpose of two dimensions is only noted; with
+/// `materialize` any other one, Slice and Concat are carried out, which makes a
+/// new constant, otherwise they are a failure.
 mlir::FailureOr<ConstantWeight> getConstantWeight(mlir::Value value,
                                                   bool materialize = true);
 

@@ -277,6 +277,33 @@ struct ConvertGather : OpRewritePattern<onnx::GatherOp> {
   }
 };
 
+/// Weights of a recurrent layer, which exporters slice and join. What they
+/// become is decided when the layer is lowered.
+struct FoldRecurrentWeights : RewritePattern {
+  explicit FoldRecurrentWeights(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<onnx::RNNOp, onnx::GRUOp, onnx::LSTMOp>(op))
+      return failure();
+    bool changed = false;
+    for (OpOperand &operand : op->getOpOperands().slice(1, 3)) {
+      if (!getFloatTensor(operand.get()) ||
+          matchPattern(operand.get(), m_Constant()))
+        continue;
+      FailureOr<ConstantWeight> weight = getConstantWeight(operand.get());
+      if (failed(weight) || weight->transposed)
+        continue;
+      Value constant =
+          createConstant(rewriter, op->getLoc(), weight->value, weight->name);
+      rewriter.modifyOpInPlace(op, [&] { operand.set(constant); });
+      changed = true;
+    }
+    return success(changed);
+  }
+};
+
 struct ConvertONNXToNibblePass
     : public impl::ConvertONNXToNibblePassBase<ConvertONNXToNibblePass> {
   using Base::Base;
@@ -327,8 +354,8 @@ private:
 } // namespace
 
 void populateONNXToNibblePatterns(RewritePatternSet &patterns) {
-  patterns.add<ConvertMatMul, ConvertGemm, ConvertConv, ConvertGather>(
-      patterns.getContext());
+  patterns.add<ConvertMatMul, ConvertGemm, ConvertConv, ConvertGather,
+               FoldRecurrentWeights>(patterns.getContext());
 }
 
 } // namespace nibble

@@ -50,18 +50,6 @@ def make_model(size: int) -> tuple[Path, np.ndarray]:
     return path, weight
 
 
-def rounded(weight: np.ndarray, rounding: tuple[int, int] | None) -> np.ndarray:
-    """Symmetric round-to-nearest along the contraction, scales in f16."""
-    if rounding is None:
-        return weight
-    bits, group = rounding
-    rows = weight.T.reshape(weight.shape[1], -1, weight.shape[0] if group < 0 else group)
-    top = 2 ** (bits - 1) - 1
-    scale = (np.abs(rows).max(-1, keepdims=True) / top).astype(np.float16).astype(np.float32)
-    codes = np.clip(np.round(rows / scale), -top - 1, top)
-    return (codes * scale).reshape(weight.shape[1], -1).T
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=4096)
@@ -86,7 +74,8 @@ def main() -> int:
         print(reason)
     for name, options in ev.SCHEMES.items():
         with ev.load(path, options, threads=args.threads) as model:
-            line(f"Nibble {name}", model, model.weight_bytes, rounded(weight, ROUNDING[name]))
+            exact = weight if ROUNDING[name] is None else ev.rounded(weight.T, *ROUNDING[name]).T
+            line(f"Nibble {name}", model, model.weight_bytes, exact)
     return 0
 
 

@@ -99,13 +99,18 @@ def load(model: Path, options: list[str] = (), **kwargs) -> nibble.Model:
 
 
 class Reference:
-    """An ONNX file in ONNX Runtime, with the interface of nibble.Model."""
+    """An ONNX file (or its bytes) in ONNX Runtime, with the interface of nibble.Model."""
 
-    def __init__(self, path: Path):
+    def __init__(self, model: Path | bytes, threads: int = 0):
         ort = onnxruntime()
         options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
         self.input_shapes = {
             i.name: tuple(d if isinstance(d, int) else None for d in i.shape)
             for i in self._session.get_inputs()
@@ -128,6 +133,49 @@ def classify(model, images: np.ndarray, batch: int) -> np.ndarray:
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits.argmax(-1) == labels).mean())
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of the angle between two arrays, seen as vectors."""
+    a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def rounded(rows: np.ndarray, bits: int, group: int) -> np.ndarray:
+    """Rows [n, k] rounded to nearest on symmetric grids of `group` weights along k (-1: all
+    of a row), scales in f16: what quantization without calibration makes of a weight."""
+    top = 2 ** (bits - 1) - 1
+    result = np.empty_like(rows)
+    step = rows.shape[1] if group < 0 else group
+    for first in range(0, rows.shape[1], step):
+        part = rows[:, first : first + step]
+        scale = np.abs(part).max(-1, keepdims=True) / np.float32(top)
+        scale = scale.astype(np.float16).astype(np.float32)
+        scale[scale == 0] = 1
+        result[:, first : first + step] = np.clip(np.round(part / scale), -top - 1, top) * scale
+    return result
+
+
+def rounded_model(path: Path, bits: int, group: int) -> bytes:
+    """A float model whose Conv and Gemm weights are rounded, for ONNX Runtime."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "Gemm"):
+            continue
+        tensor = weights.pop(node.input[1])
+        array = numpy_helper.to_array(tensor)
+        across = node.op_type == "Gemm" and not any(
+            a.name == "transB" and a.i for a in node.attribute
+        )
+        rows = array.T if across else array.reshape(len(array), -1)
+        rows = rounded(rows, bits, group)
+        rows = np.ascontiguousarray(rows.T if across else rows.reshape(array.shape))
+        tensor.CopyFrom(numpy_helper.from_array(rows, tensor.name))
+    return model.SerializeToString()
 
 
 def glyphs_test() -> tuple[np.ndarray, np.ndarray]:

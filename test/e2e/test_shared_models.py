@@ -7,6 +7,9 @@ import unittest
 import numpy as np
 import support as s
 
+# isort: split
+import shared_inputs as si
+
 
 class Mnist(unittest.TestCase):
     # The model's file fixes the batch at one image.
@@ -118,6 +121,113 @@ class GptNanoSort(unittest.TestCase):
     def test_w8a16(self):
         got, want = self.logits(s.load, s.SCHEMES["W8A16"])
         np.testing.assert_array_equal(got.argmax(-1), want.argmax(-1))
+class OneShot(unittest.TestCase):
+    """Models with one input, run at batch 1, beside ONNX Runtime or a stored output."""
+
+    def check(self, name: str, tolerance: float, scheme: str = "float", reference=None):
+        """Differences are relative to the largest output; `reference` is for ONNX Runtime."""
+        example = si.EXAMPLES[name]
+        model = s.load(example.path(), s.SCHEMES[scheme])
+        reference = s.Reference(reference or example.path())
+        for inputs in example.inputs():
+            wanted = reference.run(inputs)
+            for output, array in model.run(inputs).items():
+                scale = float(np.abs(wanted[output]).max())
+                difference = float(np.abs(array - wanted[output]).max())
+                self.assertLessEqual(difference, tolerance * scale)
+
+    def check_rounded(self, name: str, scheme: str, bits: int, group: int):
+        """Quantized without calibration is float with rounded weights."""
+        model = s.rounded_model(si.EXAMPLES[name].path(), bits, group)
+        self.check(name, 1e-3, scheme, model)
+
+    def test_mobilenetv2_float(self):
+        self.check("mobilenetv2", 1e-4)
+
+    def test_mobilenetv2_w8a16(self):
+        self.check_rounded("mobilenetv2", "W8A16", 8, -1)
+
+    def test_mobilenetv2_w4a16(self):
+        self.check_rounded("mobilenetv2", "W4A16 g32", 4, 32)
+
+    def test_fastestdet_float(self):
+        self.check("fastestdet", 1e-3)
+
+    def test_fastestdet_w8a16(self):
+        self.check_rounded("fastestdet", "W8A16", 8, -1)
+
+    def test_yolox_float(self):
+        data = np.load(s.shared("yolox-nano/derived/opencv46_io.npz"))
+        model = s.load(s.shared("yolox-nano/yolox_nano.onnx"))
+        for image, want in zip(data["input"], data["output"]):
+            got = model.run({"images": image[None].astype(np.float32)})["output"][0]
+            self.assertLessEqual(np.abs(got - want).max(), 1e-3 * np.abs(want).max())
+
+    def test_yolox_w8a16(self):
+        self.check_rounded("yolox-nano", "W8A16", 8, -1)
+
+    def test_magika_v1_float(self):
+        self.check("magika-v1", 2e-5)
+
+
+class LPRNet(unittest.TestCase):
+    def right(self, scheme: str) -> int:
+        images, texts = si.plates()
+        model = s.load(s.shared("lprnet-ocr/derived/lprnet_sirius.onnx"), s.SCHEMES[scheme])
+        return sum(map(str.__eq__, map(si.read_plate, s.classify(model, images, 1)), texts))
+
+    def test_float(self):
+        self.assertAlmostEqual(self.right("float"), 894, delta=2)
+
+    def test_w8a16(self):
+        self.assertGreaterEqual(self.right("W8A16"), 885)
+
+    def test_w4a16(self):
+        self.assertGreaterEqual(self.right("W4A16 g32"), 760)
+
+
+class Magika(unittest.TestCase):
+    def check(self, scheme: str, tolerance: float, least: int = 129):
+        features, labels, scores = si.magika_examples()
+        model = s.load(s.shared("magika/model.onnx"), s.SCHEMES[scheme])
+        for batch in (1, len(features)):
+            got = s.classify(model, features, batch)
+            names = [si.magika_labels()[i] for i in got.argmax(-1)]
+            self.assertGreaterEqual(sum(map(str.__eq__, names, labels)), least)
+            self.assertLessEqual(np.abs(got.max(-1) - scores).max(), tolerance)
+
+    def test_float(self):
+        self.check("float", 2e-5)
+
+    def test_w8a16(self):
+        self.check("W8A16", 0.5, least=125)
+
+
+class SileroVAD(unittest.TestCase):
+    """The state goes from step to step, so that errors would add up along the recording."""
+
+    def detect(self, name: str, make) -> np.ndarray:
+        return si.detect_speech(make(s.shared(f"silero-vad/{name}.onnx")), si.speech())
+
+    def test_op15_float(self):
+        got, want = (self.detect("silero_vad_16k_op15", m) for m in (s.load, s.Reference))
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-3)
+
+    def test_op18_float(self):
+        got, want = (self.detect("silero_vad_op18_ifless", m) for m in (s.load, s.Reference))
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-3)
+
+    def test_exports_agree(self):
+        names = "silero_vad_16k_op15", "silero_vad_op18_ifless"
+        first, second = (self.detect(name, s.load) for name in names)
+        np.testing.assert_allclose(first, second, rtol=0, atol=1e-2)
+
+    def test_wrong_length(self):
+        """The model takes one step: others leave more than one frame to squeeze."""
+        model = s.load(s.shared("silero-vad/silero_vad_16k_op15.onnx"))
+        state, rate = np.zeros((2, 1, 128), np.float32), np.asarray(16000)
+        with self.assertRaisesRegex(s.nibble.NibbleError, "to squeeze is not 1"):
+            model.run({"input": np.zeros((1, 2048), np.float32), "state": state, "sr": rate})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ResolveBranches.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Iterators.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -232,7 +233,7 @@ LogicalResult InferShapesPass::inferFunction(func::FuncOp func) {
         failed(refineFunctionType(func)))
       return failure();
     changed |= foldConstants(func, state);
-    if (!changed)
+    if (!changed && !resolveSqueezeBranch(func, state))
       break;
   }
   return checkComplete(func);

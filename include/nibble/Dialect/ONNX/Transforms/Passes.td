@@ -18,7 +18,9 @@ def ONNXInferShapesPass : Pass<"onnx-infer-shapes", "::mlir::ModuleOp"> {
     and refines the function's result types. Elements of small integer tensors
     are followed one by one, known or symbolic, so that shapes that the model
     computes become static where they can; what is wholly known becomes a
-    constant, and an `onnx.If` on it the branch that is taken.
+    constant, and an `onnx.If` on it the branch that is taken. An `onnx.If` that
+    squeezes a dimension only if it is 1, and whose result so has no rank,
+    becomes the Squeeze: the size is checked at run time.
 
     It is an error, located at the operation and naming its layer, when shapes
     contradict each other, or when a rank or an element type stays unknown.

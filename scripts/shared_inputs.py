@@ -37,7 +37,8 @@ def _pillow():
 
 def _picture(source, size: tuple[int, int] | None = None) -> np.ndarray:
     """uint8 [3, height, width] in RGB, scaled to size (width, height)."""
-    image = _pillow().open(source).convert("RGB")
+    with _pillow().open(source) as file:
+        image = file.convert("RGB")
     if size and image.size != size:
         image = image.resize(size, _pillow().Resampling.BILINEAR)
     return np.asarray(image).transpose(2, 0, 1)
@@ -59,7 +60,8 @@ def letterboxed(count: int = 8, size: int = 416) -> np.ndarray:
     """Photographs as float32 [count, 3, size, size]: BGR, 0 to 255, filled up with 114."""
     batch = np.full((count, 3, size, size), 114, np.float32)
     for out, file in zip(batch, coco_files()):
-        width, height = _pillow().open(file).size
+        with _pillow().open(file) as image:
+            width, height = image.size
         ratio = min(size / width, size / height)
         width, height = int(width * ratio), int(height * ratio)
         out[:, :height, :width] = _picture(file, (width, height))[::-1]

@@ -329,9 +329,11 @@ bool KernelBuilder::isExpensive(Activation activation) {
 }
 
 static Value splatLike(KernelBuilder &k, Value like, double value) {
+  auto vector = dyn_cast<VectorType>(like.getType());
+  if (!vector)
+    return k.f32(value);
   return arith::ConstantOp::create(
-      k.b, k.loc,
-      DenseElementsAttr::get(cast<VectorType>(like.getType()), float(value)));
+      k.b, k.loc, DenseElementsAttr::get(vector, float(value)));
 }
 
 /// max(x, low), NaN stays NaN.

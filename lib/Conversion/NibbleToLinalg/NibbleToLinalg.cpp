@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
+#include "Patterns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -83,6 +83,29 @@ Type getComputeType(OpBuilder &b, Type elementType) {
   return elementType.isF64() ? elementType : Type(b.getF32Type());
 }
 
+} // namespace
+
+Value quantizeToCode(OpBuilder &b, Location loc, Value x, Value scale,
+                     Value zero, unsigned bits, bool isUnsigned) {
+  Type type = x.getType();
+  double lowest = isUnsigned ? 0 : -std::ldexp(1.0, bits - 1);
+  double highest = lowest + std::ldexp(1.0, bits) - 1;
+  if (scale)
+    x = arith::DivFOp::create(b, loc, x, scale);
+  x = math::RoundEvenOp::create(b, loc, x);
+  if (zero)
+    x = arith::AddFOp::create(b, loc, x, zero);
+  // The num variants give a NaN the lowest code instead of keeping it:
+  // converting a NaN is undefined.
+  x = arith::MaxNumFOp::create(b, loc, x, constantFloat(b, loc, type, lowest));
+  x = arith::MinNumFOp::create(b, loc, x, constantFloat(b, loc, type, highest));
+  // Through i32: as unsigned, 200 does not fit a signed byte.
+  Value code = arith::FPToSIOp::create(b, loc, b.getI32Type(), x);
+  return arith::TruncIOp::create(b, loc, b.getI8Type(), code);
+}
+
+namespace {
+
 struct LowerQuantize : OpConversionPattern<QuantizeOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -97,8 +120,6 @@ struct LowerQuantize : OpConversionPattern<QuantizeOp> {
     Type compute =
         getComputeType(rewriter, getElementTypeOrSelf(op.getInput().getType()));
     bool isUnsigned = op.getUnsignedCodes();
-    double lowest = isUnsigned ? 0 : -std::ldexp(1.0, scheme.getBits() - 1);
-    double highest = lowest + std::ldexp(1.0, scheme.getBits()) - 1;
 
     AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
     AffineMap scaleMap =
@@ -115,20 +136,10 @@ struct LowerQuantize : OpConversionPattern<QuantizeOp> {
     auto body = [&](OpBuilder &b, Location loc, ValueRange args) {
       Value x = toFloat(b, loc, compute, args[0]);
       Value scale = toFloat(b, loc, compute, args[1]);
-      x = arith::DivFOp::create(b, loc, x, scale);
-      x = math::RoundEvenOp::create(b, loc, x);
-      if (op.getZero())
-        x = arith::AddFOp::create(
-            b, loc, x, toFloat(b, loc, compute, args[2], isUnsigned));
-      // The num variants give a NaN the lowest code instead of keeping it:
-      // converting a NaN is undefined.
-      x = arith::MaxNumFOp::create(b, loc, x,
-                                   constantFloat(b, loc, compute, lowest));
-      x = arith::MinNumFOp::create(b, loc, x,
-                                   constantFloat(b, loc, compute, highest));
-      // Through i32: as unsigned, 200 does not fit a signed byte.
-      Value code = arith::FPToSIOp::create(b, loc, b.getI32Type(), x);
-      code = arith::TruncIOp::create(b, loc, type.getElementType(), code);
+      Value zero = op.getZero() ? toFloat(b, loc, compute, args[2], isUnsigned)
+                                : Value();
+      Value code =
+          quantizeToCode(b, loc, x, scale, zero, scheme.getBits(), isUnsigned);
       linalg::YieldOp::create(b, loc, code);
     };
     Value init = createEmpty(rewriter, loc, type, adaptor.getInput());
@@ -342,10 +353,12 @@ struct ConvertNibbleToLinalgPass
 
   void runOnOperation() override {
     ConversionTarget target(getContext());
-    target.addIllegalOp<QuantizeOp, DequantizeOp>();
+    target.addIllegalOp<QuantizeOp, DequantizeOp, MatMulIntegerOp,
+                        ConvIntegerOp>();
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     RewritePatternSet patterns(&getContext());
     populateNibbleToLinalgPatterns(patterns);
+    populateIntegerProductPatterns(patterns);
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -15,9 +15,9 @@ func.func @unsigned(%x: tensor<?x8xf32>, %s: tensor<f32>, %z: tensor<i8>) -> ten
   // CHECK-DAG: %[[HIGH:.+]] = arith.constant 2.550000e+02
   // CHECK: linalg.generic {indexing_maps = [#[[$ID]], #[[$ONE]], #[[$ONE]], #[[$ID]]]
   // CHECK: ^bb0(%[[X:.+]]: f32, %[[S:.+]]: f32, %[[Z:.+]]: i8, %{{.+}}: i8):
+  // CHECK: %[[ZF:.+]] = arith.uitofp %[[Z]]
   // CHECK: %[[D:.+]] = arith.divf %[[X]], %[[S]]
   // CHECK: %[[R:.+]] = math.roundeven %[[D]]
-  // CHECK: %[[ZF:.+]] = arith.uitofp %[[Z]]
   // CHECK: %[[A:.+]] = arith.addf %[[R]], %[[ZF]]
   // CHECK: %[[MAX:.+]] = arith.maxnumf %[[A]], %[[LOW]]
   // CHECK: %[[MIN:.+]] = arith.minnumf %[[MAX]], %[[HIGH]]

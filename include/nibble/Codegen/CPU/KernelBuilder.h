@@ -165,8 +165,8 @@ public:
   /// starting threads must pay.
   Index tasksFor(Index work, Index units);
 
-  /// Values of an activation function. `emitActivation` works on any float
-  /// vector; expensive ones are better applied in a loop.
+  /// Values of an activation function. `emitActivation` works on a float and on
+  /// any vector of them; expensive ones are better applied in a loop.
   mlir::Value emitActivation(Activation activation, mlir::Value x);
   static bool isExpensive(Activation activation);
 };

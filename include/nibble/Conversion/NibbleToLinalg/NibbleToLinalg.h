@@ -22,6 +22,9 @@ namespace nibble {
 /// meaning in linalg on tensors.
 void populateNibbleToLinalgPatterns(mlir::RewritePatternSet &patterns);
 
+/// Patterns that give the integer products their exact meaning in linalg.
+void populateIntegerProductPatterns(mlir::RewritePatternSet &patterns);
+
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h.inc"

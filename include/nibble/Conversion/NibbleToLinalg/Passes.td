@@ -12,11 +12,12 @@
 include "mlir/Pass/PassBase.td"
 
 def ConvertNibbleToLinalgPass : Pass<"convert-nibble-to-linalg", "::mlir::func::FuncOp"> {
-  let summary = "Lower nibble.quantize and nibble.dequantize to linalg";
+  let summary = "Lower quantization and integer products to linalg";
   let description = [{
     Quantizes as ONNX defines it: divide, round half to even, add the zero
     point, saturate in float, and only then convert, so that no value overflows
-    in the conversion. Dequantizes in float32. Fused operations stay: the CPU
+    in the conversion. Dequantizes in float32. Integer products are sums in 32
+    bits and what follows them. Fused operations on floats stay: the CPU
     code generator lowers them after bufferization.
 
     Before:

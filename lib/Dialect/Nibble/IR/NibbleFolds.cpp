@@ -44,8 +44,9 @@ bool isZeroConstant(Value value) {
     return false;
   auto dense = dyn_cast<DenseElementsAttr>(attr);
   if (dense && dense.isSplat())
-    return isa<FloatType>(dense.getElementType()) &&
-           dense.getSplatValue<APFloat>().isZero();
+    return isa<FloatType>(dense.getElementType())
+               ? dense.getSplatValue<APFloat>().isZero()
+               : dense.getSplatValue<APInt>().isZero();
   auto type = cast<ShapedType>(value.getType());
   if (!type.hasStaticShape() || type.getNumElements() > maxElements)
     return false;
@@ -66,6 +67,28 @@ struct DropZeroBias : OpRewritePattern<OpTy> {
       return rewriter.notifyMatchFailure(op, "no bias of zeros");
     rewriter.modifyOpInPlace(op, [&] { op.getBiasMutable().clear(); });
     return success();
+  }
+};
+
+/// Zero points that are zero.
+template <typename OpTy>
+struct DropZeroPoints : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    MutableOperandRange ranges[] = {op.getInputZeroMutable(),
+                                    op.getWeightZerosMutable(),
+                                    op.getOutputZeroMutable()};
+    bool dropped = false;
+    for (MutableOperandRange &range : ranges) {
+      if (range.empty() || !isZeroConstant(range[0].get()))
+        continue;
+      rewriter.modifyOpInPlace(op, [&] { range.clear(); });
+      dropped = true;
+      break;
+    }
+    return success(dropped);
   }
 };
 
@@ -112,6 +135,18 @@ void MatMulOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 void ConvOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                          MLIRContext *context) {
   patterns.add<DropZeroBias<ConvOp>, DropNoActivation<ConvOp>>(context);
+}
+
+void MatMulIntegerOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                  MLIRContext *context) {
+  patterns.add<DropZeroBias<MatMulIntegerOp>, DropZeroPoints<MatMulIntegerOp>,
+               DropNoActivation<MatMulIntegerOp>>(context);
+}
+
+void ConvIntegerOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                MLIRContext *context) {
+  patterns.add<DropZeroBias<ConvIntegerOp>, DropZeroPoints<ConvIntegerOp>,
+               DropNoActivation<ConvIntegerOp>>(context);
 }
 
 /// Codes that were only dequantized come back as they were: half a step of

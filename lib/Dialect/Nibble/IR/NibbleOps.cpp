@@ -99,6 +99,18 @@ NIBBLE_FUSED_METHODS(ConvOp, "Conv")
 NIBBLE_FUSED_METHODS(GatherOp, "Gather")
 #undef NIBBLE_FUSED_METHODS
 
+void MatMulIntegerOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, effects);
+}
+
+void ConvIntegerOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, effects);
+}
+
 Value MatMulOp::getActivationInput() { return getInput(); }
 Value ConvOp::getActivationInput() { return getInput(); }
 Value GatherOp::getActivationInput() { return {}; }

@@ -25,37 +25,61 @@ OpFoldResult getSize(OpBuilder &b, Location loc, Value value, int64_t dim) {
   return linalg::createOrFoldDimOp(b, loc, value, dim);
 }
 
+template <typename OpTy>
+void reifyMatMul(OpTy op, OpBuilder &b, ReifiedRankedShapedTypeDims &shapes) {
+  int64_t rank = cast<ShapedType>(op.getInput().getType()).getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t d = 0; d + 1 < rank; ++d)
+    sizes.push_back(getSize(b, op.getLoc(), op.getInput(), d));
+  sizes.push_back(b.getIndexAttr(op.getN()));
+  shapes.push_back(std::move(sizes));
+}
+
+template <typename OpTy>
+void reifyConv(OpTy op, OpBuilder &b, ReifiedRankedShapedTypeDims &shapes) {
+  Location loc = op.getLoc();
+  ArrayRef<int64_t> weight = op.getWeightShape();
+  int64_t spatial = weight.size() - 2;
+  SmallVector<OpFoldResult> sizes = {getSize(b, loc, op.getInput(), 0),
+                                     b.getIndexAttr(weight[0])};
+  AffineExpr input = b.getAffineSymbolExpr(0);
+  for (int64_t i = 0; i < spatial; ++i) {
+    int64_t kernel = op.getDilations()[i] * (weight[i + 2] - 1) + 1;
+    int64_t padding = op.getPads()[i] + op.getPads()[i + spatial];
+    AffineExpr output =
+        (input + (padding - kernel)).floorDiv(op.getStrides()[i]) + 1;
+    sizes.push_back(affine::makeComposedFoldedAffineApply(
+        b, loc, AffineMap::get(0, 1, output),
+        {getSize(b, loc, op.getInput(), i + 2)}));
+  }
+  shapes.push_back(std::move(sizes));
+}
+
 } // namespace
 
 LogicalResult MatMulOp::reifyResultShapes(OpBuilder &b,
                                           ReifiedRankedShapedTypeDims &shapes) {
-  int64_t rank = cast<ShapedType>(getInput().getType()).getRank();
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t d = 0; d + 1 < rank; ++d)
-    sizes.push_back(getSize(b, getLoc(), getInput(), d));
-  sizes.push_back(b.getIndexAttr(getN()));
-  shapes.push_back(std::move(sizes));
+  reifyMatMul(*this, b, shapes);
+  return success();
+}
+
+LogicalResult
+MatMulIntegerOp::reifyResultShapes(OpBuilder &b,
+                                   ReifiedRankedShapedTypeDims &shapes) {
+  reifyMatMul(*this, b, shapes);
   return success();
 }
 
 LogicalResult ConvOp::reifyResultShapes(OpBuilder &b,
                                         ReifiedRankedShapedTypeDims &shapes) {
-  Location loc = getLoc();
-  ArrayRef<int64_t> weight = getWeightShape();
-  int64_t spatial = weight.size() - 2;
-  SmallVector<OpFoldResult> sizes = {getSize(b, loc, getInput(), 0),
-                                     b.getIndexAttr(weight[0])};
-  AffineExpr input = b.getAffineSymbolExpr(0);
-  for (int64_t i = 0; i < spatial; ++i) {
-    int64_t kernel = getDilations()[i] * (weight[i + 2] - 1) + 1;
-    int64_t padding = getPads()[i] + getPads()[i + spatial];
-    AffineExpr output =
-        (input + (padding - kernel)).floorDiv(getStrides()[i]) + 1;
-    sizes.push_back(affine::makeComposedFoldedAffineApply(
-        b, loc, AffineMap::get(0, 1, output),
-        {getSize(b, loc, getInput(), i + 2)}));
-  }
-  shapes.push_back(std::move(sizes));
+  reifyConv(*this, b, shapes);
+  return success();
+}
+
+LogicalResult
+ConvIntegerOp::reifyResultShapes(OpBuilder &b,
+                                 ReifiedRankedShapedTypeDims &shapes) {
+  reifyConv(*this, b, shapes);
   return success();
 }
 

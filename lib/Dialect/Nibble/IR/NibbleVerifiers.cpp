@@ -6,61 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "llvm/Support/MathExtras.h"
+#include "Verification.h"
 
 using namespace mlir;
 using namespace nibble;
+using namespace nibble::verification;
 
 namespace {
-
-/// Prints a shape as types do: 4x?x8.
-std::string toString(ArrayRef<int64_t> shape) {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << '[';
-  llvm::interleaveComma(shape, os, [&](int64_t size) {
-    if (ShapedType::isDynamic(size))
-      os << '?';
-    else
-      os << size;
-  });
-  os << ']';
-  return text;
-}
-
-bool areCompatible(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
-  return a.size() == b.size() &&
-         llvm::all_of_zip(a, b, [](int64_t x, int64_t y) {
-           return x == y || ShapedType::isDynamic(x) ||
-                  ShapedType::isDynamic(y);
-         });
-}
-
-ShapedType getShaped(Value value) { return cast<ShapedType>(value.getType()); }
-
-bool isFloat(Value value) {
-  return isa<FloatType>(getShaped(value).getElementType());
-}
-
-LogicalResult verifyShape(Operation *op, StringRef what, Value value,
-                          ArrayRef<int64_t> expected) {
-  ArrayRef<int64_t> shape = getShaped(value).getShape();
-  if (areCompatible(shape, expected))
-    return success();
-  return op->emitOpError("expected ")
-         << what << " of shape " << toString(expected) << ", got "
-         << toString(shape);
-}
-
-LogicalResult verifyElement(Operation *op, StringRef what, Value value,
-                            Type expected) {
-  Type element = getShaped(value).getElementType();
-  if (element == expected)
-    return success();
-  return op->emitOpError("expected ")
-         << what << " of element type " << expected << ", got " << element;
-}
 
 LogicalResult verifyPresence(Operation *op, StringRef what, Value value,
                              bool expected, SchemeAttr scheme) {
@@ -145,32 +97,6 @@ LogicalResult verifyWeight(OpTy op, ArrayRef<int64_t> shape, bool packedFloat) {
                      {panels, view.columns, panelRows});
 }
 
-/// Tensors have a result and no `outs`; memrefs the other way round.
-template <typename OpTy>
-LogicalResult verifyForm(OpTy op) {
-  bool onMemRefs = isa<MemRefType>(op->getOperand(0).getType());
-  for (Value operand : op->getOperands())
-    if (isa<MemRefType>(operand.getType()) != onMemRefs)
-      return op.emitOpError("expected operands that are all tensors or all "
-                            "memrefs, got ")
-             << op->getOperand(0).getType() << " and " << operand.getType();
-  if (onMemRefs != static_cast<bool>(op.getOuts()))
-    return op.emitOpError(onMemRefs ? "expected outs with memref operands, got "
-                                      "none"
-                                    : "expected no outs with tensor operands");
-  if (onMemRefs == static_cast<bool>(op.getResult()))
-    return op.emitOpError(onMemRefs ? "expected no result with memref operands"
-                                    : "expected a result with tensor operands, "
-                                      "got none");
-  return success();
-}
-
-/// The result, or the buffer that takes its place.
-template <typename OpTy>
-Value getOutput(OpTy op) {
-  return op.getOuts() ? Value(op.getOuts()) : Value(op.getResult());
-}
-
 /// Output, bias and residual of an operation whose result has `shape` and whose
 /// output channels are `n`.
 template <typename OpTy>
@@ -192,20 +118,6 @@ LogicalResult verifyOutput(OpTy op, ArrayRef<int64_t> shape, int64_t n) {
         failed(verifyShape(op, "residual", residual,
                            getShaped(output).getShape())))
       return failure();
-  return success();
-}
-
-/// Each value of `values` at least `minimum`, and as many as `count`.
-LogicalResult verifyList(Operation *op, StringRef what,
-                         ArrayRef<int64_t> values, size_t count,
-                         int64_t minimum) {
-  if (values.size() != count)
-    return op->emitOpError("expected ")
-           << count << ' ' << what << ", got " << values.size();
-  for (int64_t value : values)
-    if (value < minimum)
-      return op->emitOpError("expected ")
-             << what << " of at least " << minimum << ", got " << value;
   return success();
 }
 
@@ -316,46 +228,11 @@ LogicalResult MatMulOp::verify() {
 }
 
 LogicalResult ConvOp::verify() {
-  if (failed(verifyForm(*this)))
+  SmallVector<int64_t> output;
+  if (failed(verifyForm(*this)) || failed(verifyWindow(*this, output)) ||
+      failed(verifyWeight(*this, getWeightShape(), getPackedFloat())))
     return failure();
-  ArrayRef<int64_t> input = getShaped(getInput()).getShape();
-  ArrayRef<int64_t> weight = getWeightShape();
-  if (input.size() < 3 || weight.size() != input.size())
-    return emitOpError("expected weight_shape of the input's rank, at least 3, "
-                       "got ")
-           << toString(weight) << " for an input of shape " << toString(input);
-  size_t spatial = input.size() - 2;
-  if (failed(
-          verifyList(*this, "sizes in weight_shape", weight, spatial + 2, 1)) ||
-      failed(verifyList(*this, "strides", getStrides(), spatial, 1)) ||
-      failed(verifyList(*this, "dilations", getDilations(), spatial, 1)) ||
-      failed(verifyList(*this, "pads", getPads(), 2 * spatial, 0)))
-    return failure();
-  int64_t group = getGroup();
-  if (group < 1 || weight[0] % group != 0)
-    return emitOpError("expected a group that divides the ")
-           << weight[0] << " output channels, got " << group;
-  if (!areCompatible(input.slice(1, 1), {weight[1] * group}))
-    return emitOpError("expected ")
-           << weight[1] * group << " input channels for weight_shape "
-           << toString(weight) << " and group " << group << ", got "
-           << toString(input.slice(1, 1));
-  if (failed(verifyWeight(*this, weight, getPackedFloat())))
-    return failure();
-  SmallVector<int64_t> output = {input[0], weight[0]};
-  for (size_t i = 0; i < spatial; ++i) {
-    int64_t size = input[i + 2];
-    if (!ShapedType::isDynamic(size)) {
-      int64_t padded = size + getPads()[i] + getPads()[i + spatial];
-      int64_t kernel = getDilations()[i] * (weight[i + 2] - 1) + 1;
-      if (padded < kernel)
-        return emitOpError("expected a padded input of at least ")
-               << kernel << " in spatial dimension " << i << ", got " << padded;
-      size = (padded - kernel) / getStrides()[i] + 1;
-    }
-    output.push_back(size);
-  }
-  return verifyOutput(*this, output, weight[0]);
+  return verifyOutput(*this, output, output[1]);
 }
 
 LogicalResult GatherOp::verify() {
@@ -376,7 +253,7 @@ LogicalResult GatherOp::verify() {
            << stringifyPacking(getScheme()->getPacking());
   SmallVector<int64_t> output(indices.getShape());
   output.push_back(width);
-  Value result = ::getOutput(*this);
+  Value result = verification::getOutput(*this);
   if (!isFloat(result))
     return emitOpError("expected a result of floats, got ") << result.getType();
   if (!getScheme() &&

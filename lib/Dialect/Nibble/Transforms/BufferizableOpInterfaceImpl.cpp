@@ -123,6 +123,8 @@ void registerBufferizableOpInterfaceExternalModels(DialectRegistry &registry) {
     MatMulOp::attachInterface<FusedModel<MatMulOp>>(*context);
     ConvOp::attachInterface<FusedModel<ConvOp>>(*context);
     GatherOp::attachInterface<FusedModel<GatherOp>>(*context);
+    MatMulIntegerOp::attachInterface<FusedModel<MatMulIntegerOp>>(*context);
+    ConvIntegerOp::attachInterface<FusedModel<ConvIntegerOp>>(*context);
   });
 }
 

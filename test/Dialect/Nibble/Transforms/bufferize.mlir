@@ -44,3 +44,13 @@ func.func @gather(%ids: tensor<2x?xi64>) -> tensor<2x?x8xf32> {
     : (tensor<2x?xi64>, tensor<100x8xf32>) -> tensor<2x?x8xf32>
   return %y : tensor<2x?x8xf32>
 }
+
+// CHECK-LABEL: func.func @integers(
+// CHECK-SAME: %[[X:.+]]: memref<?x8xi8>, %[[W:.+]]: memref<8x5xi8>, %[[S:.+]]: memref<?xf32>)
+func.func @integers(%x: tensor<?x8xi8>, %w: tensor<8x5xi8>, %s: tensor<?xf32>) -> tensor<?x5xf32> {
+  // CHECK: %[[OUT:.+]] = memref.alloc(%{{.+}}) {{.*}} : memref<?x5xf32>
+  // CHECK: nibble.matmul_integer %[[X]] weight(%[[W]]) input_scale(%[[S]]) outs(%[[OUT]])
+  %y = nibble.matmul_integer %x weight(%w) input_scale(%s) {n = 5 : i64, k = 8 : i64}
+    : (tensor<?x8xi8>, tensor<8x5xi8>, tensor<?xf32>) -> tensor<?x5xf32>
+  return %y : tensor<?x5xf32>
+}

@@ -24,6 +24,12 @@ class FileMap;
 /// Rows (output channels) that a panel of a packed weight holds.
 constexpr int64_t panelRows = 32;
 
+/// Sizes of an 8-bit weight of `n` rows of `k` codes in the order of the
+/// integer kernels: [panels][ceil(k/4)][32 rows][4]. Each group of a
+/// convolution starts a panel. Rows and codes that do not exist are zero.
+llvm::SmallVector<int64_t> getPackedIntegerShape(int64_t n, int64_t k,
+                                                 int64_t groups = 1);
+
 /// A weight seen as `rows` rows (output channels) of `columns` elements (the
 /// contraction), with strides in elements of the float tensor that holds it.
 struct WeightView {

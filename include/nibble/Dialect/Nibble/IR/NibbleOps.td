@@ -9,18 +9,9 @@
 #ifndef NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
 #define NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
 
-include "mlir/IR/OpBase.td"
-include "mlir/IR/BuiltinAttributeInterfaces.td"
-include "mlir/Interfaces/InferTypeOpInterface.td"
-include "mlir/Interfaces/SideEffectInterfaces.td"
-include "nibble/Dialect/Nibble/IR/NibbleAttributes.td"
-include "nibble/Dialect/Nibble/IR/NibbleBase.td"
+include "nibble/Dialect/Nibble/IR/NibbleIntegerOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleInterfaces.td"
-
-class Nibble_Op<string mnemonic, list<Trait> traits = []>
-    : Op<Nibble_Dialect, mnemonic, traits>;
-
-def Nibble_TensorOrMemRef : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
+include "nibble/Dialect/Nibble/IR/NibbleOpBase.td"
 
 //===----------------------------------------------------------------------===//
 // Constants

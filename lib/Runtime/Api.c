@@ -101,6 +101,14 @@ static const struct {
     [NIBBLE_FLOAT8E4M3FNUZ] = {"float8_e4m3fnuz", 1},
     [NIBBLE_FLOAT8E5M2] = {"float8_e5m2", 1},
     [NIBBLE_FLOAT8E5M2FNUZ] = {"float8_e5m2fnuz", 1},
+    [NIBBLE_UINT4] = {"uint4", 1},
+    [NIBBLE_INT4] = {"int4", 1},
+    [NIBBLE_FLOAT4E2M1] = {"float4_e2m1fn", 1},
+    [NIBBLE_FLOAT8E8M0] = {"float8_e8m0fnu", 1},
+    [NIBBLE_UINT2] = {"uint2", 1},
+    [NIBBLE_INT2] = {"int2", 1},
+    [NIBBLE_FLOAT6E2M3] = {"float6_e2m3fn", 1},
+    [NIBBLE_FLOAT6E3M2] = {"float6_e3m2fn", 1},
 };
 
 size_t nibble_dtype_size(int32_t dtype) {

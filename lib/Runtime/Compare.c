@@ -33,6 +33,57 @@ static double fromBFloat(uint16_t bits) {
   return value;
 }
 
+/// A float of at most 8 bits: a sign, an exponent with a bias, a fraction. The
+/// code of `largest` is the last finite magnitude; above it is infinity where
+/// `infinity` says so, else NaN.
+static double fromNarrow(unsigned code, unsigned width, unsigned fraction,
+                         int bias, unsigned largest, bool infinity) {
+  unsigned sign = code >> (width - 1) & 1;
+  unsigned magnitude = code & ((1u << (width - 1)) - 1);
+  unsigned low = magnitude & ((1u << fraction) - 1);
+  int exponent = (int)(magnitude >> fraction);
+  double value;
+  if (magnitude > largest)
+    value = infinity && magnitude == largest + 1 ? INFINITY : NAN;
+  else if (exponent)
+    value = ldexp((1u << fraction) + low, exponent - bias - (int)fraction);
+  else
+    value = ldexp(low, 1 - bias - (int)fraction);
+  return sign ? -value : value;
+}
+
+/// Elements that are codes of at most 8 bits.
+static double fromCode(uint8_t code, int32_t dtype) {
+  switch (dtype) {
+  case NIBBLE_FLOAT8E4M3FN:
+    return fromNarrow(code, 8, 3, 7, 0x7e, false);
+  case NIBBLE_FLOAT8E4M3FNUZ:
+    return code == 0x80 ? NAN : fromNarrow(code, 8, 3, 8, 0x7f, false);
+  case NIBBLE_FLOAT8E5M2:
+    return fromNarrow(code, 8, 2, 15, 0x7b, true);
+  case NIBBLE_FLOAT8E5M2FNUZ:
+    return code == 0x80 ? NAN : fromNarrow(code, 8, 2, 16, 0x7f, false);
+  case NIBBLE_FLOAT8E8M0:
+    return code == 0xff ? NAN : ldexp(1, code - 127);
+  case NIBBLE_FLOAT6E2M3:
+    return fromNarrow(code, 6, 3, 1, 0x1f, false);
+  case NIBBLE_FLOAT6E3M2:
+    return fromNarrow(code, 6, 2, 3, 0x1f, false);
+  case NIBBLE_FLOAT4E2M1:
+    return fromNarrow(code, 4, 1, 1, 7, false);
+  case NIBBLE_INT4:
+    return (code & 15) - (code & 8 ? 16 : 0);
+  case NIBBLE_INT2:
+    return (code & 3) - (code & 2 ? 4 : 0);
+  case NIBBLE_UINT4:
+    return code & 15;
+  case NIBBLE_UINT2:
+    return code & 3;
+  default:
+    return code;
+  }
+}
+
 double nibbleElement(const void *data, int32_t dtype, uint64_t index) {
   const char *at =
       (const char *)data + index * (uint64_t)nibble_dtype_size(dtype);
@@ -67,8 +118,8 @@ double nibbleElement(const void *data, int32_t dtype, uint64_t index) {
     memcpy(&bits, at, sizeof(bits));
     return dtype == NIBBLE_FLOAT16 ? fromHalf(bits) : fromBFloat(bits);
   }
-  default: // Bytes, booleans, and 8-bit floats as their code.
-    READ(uint8_t);
+  default:
+    return fromCode(*(const uint8_t *)at, dtype);
   }
 #undef READ
 }

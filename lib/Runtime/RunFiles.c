@@ -40,17 +40,19 @@ static nibble_status readTensor(const char *path, const char *name, bool *found,
   return status;
 }
 
-/// Take the type from the model where the file has none, as NumPy's for
-/// bfloat16.
+/// Take the type from the model where the file has none, as NumPy's for the
+/// types of ml_dtypes, or where it has the codes as unsigned integers.
 static void adoptType(const nibble_tensor_info *info, NibbleArray *array) {
-  if (array->dtype != NIBBLE_UNDEFINED)
+  if (info->dtype < NIBBLE_BFLOAT16)
     return;
-  uint64_t bytes = nibble_dtype_size(info->dtype);
-  bool isSmallFloat =
-      info->dtype == NIBBLE_BFLOAT16 || info->dtype >= NIBBLE_FLOAT8E4M3FN;
+  size_t size = nibble_dtype_size(info->dtype);
+  if (array->dtype != (size == 1 ? NIBBLE_UINT8 : NIBBLE_UINT16) &&
+      array->dtype != NIBBLE_UNDEFINED)
+    return;
+  uint64_t bytes = size;
   for (int32_t i = 0; i != array->rank; ++i)
     bytes *= (uint64_t)array->dims[i];
-  if (isSmallFloat && bytes == array->bytes)
+  if (bytes == array->bytes)
     array->dtype = info->dtype;
 }
 

@@ -92,8 +92,42 @@ typedef struct Tensor {
   NibbleArray *array;
   size_t elementSize;
   uint64_t position; ///< bytes of `array->data` that are filled
-  bool hasRaw, fits;
+  uint64_t expected; ///< bytes that the elements take in the file
+  unsigned bits;     ///< of an element in raw data
+  bool packed;       ///< elements of fewer than 8 bits share bytes
+  bool fits;
 } Tensor;
+
+/// Bits of an element in raw data; bool takes a byte.
+static unsigned bitsOf(int32_t dtype) {
+  switch (dtype) {
+  case NIBBLE_UINT2:
+  case NIBBLE_INT2:
+    return 2;
+  case NIBBLE_UINT4:
+  case NIBBLE_INT4:
+  case NIBBLE_FLOAT4E2M1:
+    return 4;
+  case NIBBLE_FLOAT6E2M3:
+  case NIBBLE_FLOAT6E3M2:
+    return 6;
+  default:
+    return 8 * (unsigned)nibble_dtype_size(dtype);
+  }
+}
+
+/// One byte for each element, from a bit stream that begins at the low bits.
+/// In place: the last elements move first, and never before what they are from.
+static void unpack(NibbleArray *array, unsigned bits) {
+  unsigned char *bytes = array->data;
+  for (uint64_t i = array->bytes; i-- > 0;) {
+    uint64_t bit = i * bits;
+    unsigned word = bytes[bit / 8] >> bit % 8;
+    if (bit % 8 + bits > 8)
+      word |= (unsigned)bytes[bit / 8 + 1] << (8 - bit % 8);
+    bytes[i] = (unsigned char)(word & ((1u << bits) - 1));
+  }
+}
 
 static bool addDim(NibbleArray *array, uint64_t value) {
   if (array->rank == NibbleMaxFileRank || value > (uint64_t)INT64_MAX)
@@ -130,7 +164,7 @@ static bool readShape(Reader in, NibbleArray *array, bool *external,
 
 static void addElement(Tensor *tensor, const void *bytes, size_t size) {
   // Integers of any width: the low bytes, little-endian.
-  if (tensor->position + tensor->elementSize > tensor->array->bytes ||
+  if (tensor->position + tensor->elementSize > tensor->expected ||
       size < tensor->elementSize) {
     tensor->fits = false;
     return;
@@ -170,7 +204,7 @@ static bool readData(Reader in, Tensor *tensor) {
     case RawData:
       if (field.type != Bytes)
         return false;
-      tensor->fits = size == tensor->array->bytes && !tensor->position;
+      tensor->fits = size == tensor->expected && !tensor->position;
       if (tensor->fits)
         memcpy(tensor->array->data, field.content.next, size);
       tensor->position = size;
@@ -184,6 +218,11 @@ static bool readData(Reader in, Tensor *tensor) {
         return false;
       break;
     case Int32Data:
+      // Here elements of 6 bits have a number each.
+      if (tensor->bits == 6) {
+        tensor->packed = false;
+        tensor->expected = tensor->array->bytes;
+      }
       if (dtype == NIBBLE_FLOAT || tensor->elementSize > 4 ||
           !addTyped(tensor, &field, 0))
         return false;
@@ -227,12 +266,18 @@ nibble_status nibbleParseTensorProto(const char *name,
                           name, array->dtype);
   nibble_status status =
       nibbleSizeArray(name, array, tensor.elementSize, error);
-  // An element takes at least one byte of the file.
-  if (status == NIBBLE_OK && array->bytes / tensor.elementSize > size)
+  tensor.bits = bitsOf(array->dtype);
+  tensor.packed = tensor.bits < 8;
+  tensor.expected = array->bytes;
+  if (tensor.packed)
+    tensor.expected = array->bytes / 8 * tensor.bits +
+                      (array->bytes % 8 * tensor.bits + 7) / 8;
+  // What the file packs takes at least one byte of it.
+  if (status == NIBBLE_OK && tensor.expected / tensor.elementSize > size)
     status = nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "'%s' has %zu bytes, too few for its shape, which "
                             "needs %llu",
-                            name, size, (unsigned long long)array->bytes);
+                            name, size, (unsigned long long)tensor.expected);
   if (status == NIBBLE_OK)
     status = nibbleAllocateArray(name, array, error);
   if (status != NIBBLE_OK)
@@ -242,13 +287,14 @@ nibble_status nibbleParseTensorProto(const char *name,
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "'%s': the elements do not fit their type", name);
   }
-  if (!tensor.fits || tensor.position != array->bytes) {
-    uint64_t expected = array->bytes;
+  if (!tensor.fits || tensor.position != tensor.expected) {
     nibbleFreeArray(array);
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "'%s' has %llu bytes of elements, expected %llu",
                           name, (unsigned long long)tensor.position,
-                          (unsigned long long)expected);
+                          (unsigned long long)tensor.expected);
   }
+  if (tensor.packed)
+    unpack(array, tensor.bits);
   return NIBBLE_OK;
 }

@@ -18,13 +18,18 @@ from .errors import NibbleError
 
 _VERSION_MAJOR = 0
 
-# Element types by their ONNX number; the last ones exist if ml_dtypes does.
+# Element types by their ONNX number. Those of `_CODES` are of ml_dtypes; without this package
+# they are unsigned integers, one an element, that hold the codes.
 _DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32",
     7: "int64", 9: "bool", 10: "float16", 11: "float64", 12: "uint32",
     13: "uint64", 16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz",
-    19: "float8_e5m2", 20: "float8_e5m2fnuz",
+    19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
+    23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2",
+    27: "float6_e2m3fn", 28: "float6_e3m2fn",
 }  # fmt: skip
+_NUMBERS = {name: number for number, name in _DTYPES.items()}
+_CODES = {number: np.dtype("uint8") for number in range(17, 29)} | {16: np.dtype("uint16")}
 
 
 class _TensorInfo(c.Structure):
@@ -129,18 +134,21 @@ def _dtype(number: int) -> np.dtype:
     name = _DTYPES.get(number)
     if name is None:
         raise NibbleError(f"element type {number} has no NumPy equivalent")
-    try:
+    if number not in _CODES:
         return np.dtype(name)
-    except TypeError:
-        try:
-            import ml_dtypes
-        except ImportError:
-            raise NibbleError(f"element type {name} needs the package ml_dtypes") from None
+    try:
+        import ml_dtypes
+
         return np.dtype(getattr(ml_dtypes, name))
+    except (ImportError, AttributeError):
+        return _CODES[number]
 
 
 @functools.cache
-def _dtype_number(dtype: np.dtype) -> int:
+def _dtype_number(dtype: np.dtype, wanted: int = 0) -> int:
+    """The number of an array's type; `wanted` is that of the input it is for."""
+    if wanted in _CODES and dtype == _CODES[wanted]:
+        return wanted
     for number, name in _DTYPES.items():
         if dtype.name == name:
             return number
@@ -153,6 +161,9 @@ class TensorInfo:
 
     name: str
     dtype: np.dtype
+    """Element type; of ml_dtypes where NumPy has none, else unsigned integers that hold codes."""
+    type: str
+    """Name of the element type, also where `dtype` are codes: "float32", "int4"."""
     shape: tuple[int | None, ...]
     """Sizes; None where any size will do."""
     dim_names: tuple[str, ...]
@@ -211,7 +222,9 @@ class Model:
         ranks = range(info.rank)
         shape = tuple(None if info.dims[i] < 0 else info.dims[i] for i in ranks)
         names = tuple(info.dim_names[i].decode() for i in ranks)
-        return TensorInfo(info.name.decode(), _dtype(info.dtype), shape, names)
+        return TensorInfo(
+            info.name.decode(), _dtype(info.dtype), _DTYPES[info.dtype], shape, names
+        )
 
     def _text(self, function: str) -> str:
         return getattr(self._lib, function)(self._handle()).decode("utf-8", "replace")
@@ -297,7 +310,8 @@ class Model:
             arrays.append((array, dims))
             tensor.name = name.encode()
             tensor.data, tensor.bytes = array.ctypes.data, array.nbytes
-            tensor.dtype, tensor.rank = _dtype_number(array.dtype), array.ndim
+            wanted = _NUMBERS[known[name].type] if name in known else 0
+            tensor.dtype, tensor.rank = _dtype_number(array.dtype, wanted), array.ndim
             tensor.dims = dims
         results = (_Tensor * len(self.outputs))()
         if self._lib.nibble_run(context, tensors, len(tensors), results, len(results)):

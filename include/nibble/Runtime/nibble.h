@@ -75,7 +75,10 @@ typedef enum nibble_status {
 NIBBLE_API const char *
 nibble_status_string(nibble_status status) NIBBLE_NOEXCEPT;
 
-/// Element types, numbered as in ONNX's TensorProto.DataType.
+/// Element types, numbered as in ONNX's TensorProto.DataType. Integers of 2 and
+/// 4 bits and floats of 4 and 6 bits take a byte each, which ONNX's files pack:
+/// the code is in the low bits (as ml_dtypes has it); the bits above are not
+/// looked at in inputs.
 typedef enum nibble_dtype {
   NIBBLE_UNDEFINED = 0,
   NIBBLE_FLOAT = 1,
@@ -94,12 +97,20 @@ typedef enum nibble_dtype {
   NIBBLE_FLOAT8E4M3FN = 17,
   NIBBLE_FLOAT8E4M3FNUZ = 18,
   NIBBLE_FLOAT8E5M2 = 19,
-  NIBBLE_FLOAT8E5M2FNUZ = 20
+  NIBBLE_FLOAT8E5M2FNUZ = 20,
+  NIBBLE_UINT4 = 21,
+  NIBBLE_INT4 = 22,
+  NIBBLE_FLOAT4E2M1 = 23,
+  NIBBLE_FLOAT8E8M0 = 24,
+  NIBBLE_UINT2 = 25,
+  NIBBLE_INT2 = 26,
+  NIBBLE_FLOAT6E2M3 = 27,
+  NIBBLE_FLOAT6E3M2 = 28
 } nibble_dtype;
 
 /// Bytes of one element, 0 for a type that no run-time tensor has.
 NIBBLE_API size_t nibble_dtype_size(int32_t dtype) NIBBLE_NOEXCEPT;
-/// Name as NumPy writes it ("float32"), or "unknown".
+/// Name as NumPy and ml_dtypes write it ("float32"), or "unknown".
 NIBBLE_API const char *nibble_dtype_name(int32_t dtype) NIBBLE_NOEXCEPT;
 
 /// What a model says about one input or output. Constant, owned by the model.

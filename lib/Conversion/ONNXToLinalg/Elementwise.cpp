@@ -224,11 +224,6 @@ static LogicalResult lowerClip(OpLowering &l) {
       l.inUnsigned(0)));
 }
 
-static LogicalResult lowerCast(OpLowering &l) {
-  return l.done(
-      l.castElements(l.in(0), l.outElem(), l.inUnsigned(0), l.outUnsigned()));
-}
-
 void addElementwise(LowerTable &table) {
   table["onnx.Identity"] = lowerIdentity;
   table["onnx.Abs"] = lowerUnary<&Scalars::abs>;
@@ -283,8 +278,6 @@ void addElementwise(LowerTable &table) {
   table["onnx.Mean"] = lowerVariadic<&Scalars::add>;
   table["onnx.Where"] = lowerWhere;
   table["onnx.Clip"] = lowerClip;
-  table["onnx.Cast"] = lowerCast;
-  table["onnx.CastLike"] = lowerCast;
 }
 
 } // namespace nibble::onnx_to_linalg

@@ -57,17 +57,24 @@ RankedTensorType OpLowering::outType(unsigned i) const {
   return cast<RankedTensorType>(types.convertType(op->getResult(i).getType()));
 }
 
-static bool isUnsignedElem(Type tensor) {
-  Type elem = cast<ShapedType>(tensor).getElementType();
+Type OpLowering::inONNXElem(unsigned i) const {
+  return cast<ShapedType>(op->getOperand(i).getType()).getElementType();
+}
+
+Type OpLowering::outONNXElem(unsigned i) const {
+  return cast<ShapedType>(op->getResult(i).getType()).getElementType();
+}
+
+static bool isUnsignedElem(Type elem) {
   return elem.isUnsignedInteger() || elem.isInteger(1);
 }
 
 bool OpLowering::inUnsigned(unsigned i) const {
-  return isUnsignedElem(op->getOperand(i).getType());
+  return isUnsignedElem(inONNXElem(i));
 }
 
 bool OpLowering::outUnsigned(unsigned i) const {
-  return isUnsignedElem(op->getResult(i).getType());
+  return isUnsignedElem(outONNXElem(i));
 }
 
 bool OpLowering::hasAttr(StringRef name) const {

@@ -97,6 +97,16 @@ struct Scalars {
   Value fromIndex(Value x, Type to);
 };
 
+/// Whether elements of an ONNX type are codes to compiled code: integers of 2
+/// and 4 bits, floats of 4, 6 and 8. A code is the low bits of a byte, `i8`.
+bool isCoded(Type elem);
+/// What a code stands for: an i8, or an f32.
+Value decode(Scalars &s, Value code, Type type);
+/// The code of a number of any type, as ONNX's `Cast` makes it: `saturate` and
+/// `mode` (`round_mode`) are its attributes, `s.isUnsigned` tells about x.
+Value encode(Scalars &s, Value x, Type type, bool saturate = true,
+             StringRef mode = "up");
+
 /// Builds the value of one element.
 using ScalarFn = llvm::function_ref<Value(Scalars &, ValueRange)>;
 
@@ -162,6 +172,9 @@ public:
   /// counts as unsigned.
   bool inUnsigned(unsigned i) const;
   bool outUnsigned(unsigned i = 0) const;
+  /// The element types as ONNX has them, before conversion.
+  Type inONNXElem(unsigned i) const;
+  Type outONNXElem(unsigned i = 0) const;
 
   bool hasAttr(StringRef name) const;
   int64_t getInt(StringRef name, int64_t fallback) const;
@@ -257,6 +270,8 @@ public:
   /// Elementwise with multidirectional broadcasting.
   Value map(ArrayRef<Value> ins, Type elem, ScalarFn fn,
             bool isUnsigned = false);
+  /// Elementwise on one tensor; 16-bit floats are not widened.
+  Value convert(Value tensor, Type elem, ScalarFn fn, bool isUnsigned = false);
   /// Each element computed from its position (index values).
   Value generate(ArrayRef<OpFoldResult> sizes, Type elem, ScalarFn fn,
                  bool isUnsigned = false);
@@ -354,7 +369,8 @@ Value padSpatial(OpLowering &l, Value x, ArrayRef<SpatialDim> dims,
 Value matmulBroadcast(OpLowering &l, Value a, Value b, Type elem);
 
 /// round-half-even(x / scale) + zero, saturated before the conversion; `zero`
-/// may be null.
+/// may be null. `to` is the ONNX type without its sign; fewer than 8 bits give
+/// a code.
 Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero, Type to,
                      bool isUnsigned);
 
@@ -387,6 +403,7 @@ void addConvolution(LowerTable &table);
 void addResize(LowerTable &table);
 void addAttention(LowerTable &table);
 void addQuantization(LowerTable &table);
+void addCasts(LowerTable &table);
 void addRecurrent(LowerTable &table);
 
 } // namespace nibble::onnx_to_linalg

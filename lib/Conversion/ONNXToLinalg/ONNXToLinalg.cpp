@@ -11,6 +11,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Func/Transforms/FuncConversions.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
+#include "llvm/ADT/StringSwitch.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_CONVERTONNXTOLINALG
@@ -22,38 +24,27 @@ using namespace nibble::onnx_to_linalg;
 
 namespace {
 
-/// The number that TensorProto.DataType gives an element type, 0 if none.
+/// The number that TensorProto.DataType gives an element type that compiled
+/// code has, 0 for others.
 int64_t onnxElementType(Type elem) {
-  if (elem.isF32())
-    return 1;
-  if (elem.isUnsignedInteger(8))
-    return 2;
-  if (elem.isInteger(1))
-    return 9;
-  if (elem.isUnsignedInteger(16))
-    return 4;
-  if (elem.isUnsignedInteger(32))
-    return 12;
-  if (elem.isUnsignedInteger(64))
-    return 13;
-  if (elem.isInteger(8))
-    return 3;
-  if (elem.isInteger(16))
-    return 5;
-  if (elem.isInteger(32))
-    return 6;
-  if (elem.isInteger(64))
-    return 7;
-  if (elem.isF16())
-    return 10;
-  if (elem.isF64())
-    return 11;
-  if (elem.isBF16())
-    return 16;
-  return 0;
+  return elem.isIntOrFloat() ? nibble::onnx::getONNXType(elem) : 0;
 }
 
-/// Signless integers and floats pass, unsigned integers lose their sign.
+/// Operators that move elements or look at shapes, whatever the elements are.
+bool movesElements(Operation *op) {
+  return llvm::StringSwitch<bool>(op->getName().stripDialect())
+      .Cases({"Constant", "ConstantOfShape", "Identity", "Shape", "Size"}, true)
+      .Cases({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}, true)
+      .Cases({"Concat", "Split", "Slice", "Gather", "GatherElements"}, true)
+      .Cases({"GatherND", "Expand", "Tile", "Where", "Pad", "Compress"}, true)
+      .Cases({"DepthToSpace", "SpaceToDepth", "ReverseSequence"}, true)
+      .Cases({"Cast", "CastLike", "BitCast"}, true)
+      .Cases({"QuantizeLinear", "DequantizeLinear"}, true)
+      .Default(false);
+}
+
+/// Signless integers and floats pass, unsigned integers lose their sign; codes
+/// become bytes.
 class ElementTypeConverter : public TypeConverter {
 public:
   ElementTypeConverter() {
@@ -62,7 +53,9 @@ public:
       Type elem = type.getElementType();
       if (onnxElementType(elem) == 0 && !elem.isIntOrIndex())
         return Type();
-      if (auto integer = dyn_cast<IntegerType>(elem))
+      if (isCoded(elem))
+        elem = IntegerType::get(type.getContext(), 8);
+      else if (auto integer = dyn_cast<IntegerType>(elem))
         elem = IntegerType::get(type.getContext(), integer.getWidth());
       return type.clone(elem);
     });
@@ -118,6 +111,11 @@ private:
         return l.fail(llvm::formatv("needs a known rank, has {0}", type));
       if (!getTypeConverter()->convertType(type))
         return l.fail(llvm::formatv("type {0} is not supported", type));
+      if (isCoded(getElementTypeOrSelf(type)) && !movesElements(l.op))
+        return l.fail(
+            llvm::formatv("elements of type {0} can only be moved and "
+                          "converted: convert them with Cast before",
+                          getElementTypeOrSelf(type)));
     }
     if (failed(entry->second(l)))
       return l.failed() ? failure() : l.fail("not supported in this form");
@@ -173,6 +171,7 @@ public:
     addResize(table);
     addAttention(table);
     addQuantization(table);
+    addCasts(table);
     addRecurrent(table);
     return success();
   }

@@ -67,31 +67,51 @@ Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero, Type to,
   if (zero)
     y = s.add(y, zero);
   y = s.min(s.max(y, s.constant(type, low)), s.constant(type, high));
+  if (isCoded(to))
+    return encode(s, y, to);
   return s.cast(y, to, false, isUnsigned);
+}
+
+/// An element as a number that `Scalars` computes with.
+static Value toNumber(Scalars &s, Value x, Type onnxType) {
+  return isCoded(onnxType) ? decode(s, x, onnxType) : x;
 }
 
 static LogicalResult lowerQuantizeLinear(OpLowering &l) {
   auto map = scaleMap(l, 0, 1);
   if (failed(map))
     return failure();
-  Type to = l.outElem();
-  if (!to.isInteger(8) && !to.isInteger(16))
+  Type to = l.outONNXElem();
+  bool isUnsigned = l.outUnsigned();
+  if (isUnsigned)
+    to = l.b.getIntegerType(to.getIntOrFloatBitWidth());
+  if (!isCoded(to) && !to.isInteger(8) && !to.isInteger(16))
     return l.fail(llvm::formatv("quantization to {0} is not supported", to));
   int64_t rank = l.inRank(0);
-  bool isUnsigned = l.outUnsigned();
+  bool saturate = l.getInt("saturate", 1) != 0;
   SmallVector<Value> ins{l.in(0), l.in(1)};
   SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank), *map};
   if (l.has(2)) {
+    auto zeroMap = scaleMap(l, 0, 2);
+    if (failed(zeroMap))
+      return failure();
     ins.push_back(l.in(2));
-    maps.push_back(*map);
+    maps.push_back(*zeroMap);
   }
   return l.done(l.pointwise(
-      ins, maps, l.sizes(l.in(0)), to, [&](Scalars &s, ValueRange v) {
+      ins, maps, l.sizes(l.in(0)), l.outElem(), [&](Scalars &s, ValueRange v) {
         Type f32 = s.b.getF32Type();
         Value x = s.cast(v[0], f32, false, false);
-        Value scale = s.cast(v[1], f32, false, false);
-        Value zero =
-            v.size() == 3 ? s.cast(v[2], f32, isUnsigned, false) : Value();
+        Value scale =
+            s.cast(toNumber(s, v[1], l.inONNXElem(1)), f32, false, false);
+        Value zero;
+        if (v.size() == 3)
+          zero = s.cast(toNumber(s, v[2], l.inONNXElem(2)), f32, isUnsigned,
+                        false);
+        if (isa<FloatType>(to)) {
+          x = s.div(x, scale);
+          return encode(s, zero ? s.add(x, zero) : x, to, saturate);
+        }
         return quantizeScalar(s, x, scale, zero, to, isUnsigned);
       }));
 }
@@ -100,24 +120,30 @@ static LogicalResult lowerDequantizeLinear(OpLowering &l) {
   auto map = scaleMap(l, 0, 1);
   if (failed(map))
     return failure();
-  if (!isa<IntegerType>(l.inElem(0)))
+  Type from = l.inONNXElem(0);
+  if (!isa<IntegerType>(from) && !isCoded(from))
     return l.fail(
-        llvm::formatv("dequantization of {0} is not supported", l.inElem(0)));
+        llvm::formatv("dequantization of {0} is not supported", from));
   int64_t rank = l.inRank(0);
   bool isUnsigned = l.inUnsigned(0);
   SmallVector<Value> ins{l.in(0), l.in(1)};
   SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank), *map};
   if (l.has(2)) {
+    auto zeroMap = scaleMap(l, 0, 2);
+    if (failed(zeroMap))
+      return failure();
     ins.push_back(l.in(2));
-    maps.push_back(*map);
+    maps.push_back(*zeroMap);
   }
   return l.done(l.pointwise(
       ins, maps, l.sizes(l.in(0)), l.outElem(), [&](Scalars &s, ValueRange v) {
         // The difference is exact in 32 bits for codes of up to 16.
-        Type i32 = s.b.getI32Type();
-        Value code = s.cast(v[0], i32, isUnsigned, false);
+        Type wide = isa<FloatType>(from) ? Type(s.b.getF32Type())
+                                         : Type(s.b.getI32Type());
+        Value code = s.cast(toNumber(s, v[0], from), wide, isUnsigned, false);
         if (v.size() == 3)
-          code = s.sub(code, s.cast(v[2], i32, isUnsigned, false));
+          code = s.sub(
+              code, s.cast(toNumber(s, v[2], from), wide, isUnsigned, false));
         Type acc = v[1].getType();
         return s.mul(s.cast(code, acc, false, false), v[1]);
       }));

@@ -21,10 +21,33 @@ namespace nibble::onnx_to_linalg {
 // Constants
 //===----------------------------------------------------------------------===//
 
-/// The same bytes with signless elements.
-static ElementsAttr toSignless(ElementsAttr attr, RankedTensorType type) {
+/// Packed codes as one byte each.
+static ElementsAttr unpackCodes(Location loc, ElementsAttr attr,
+                                RankedTensorType type) {
+  auto data = ConstantData::get(attr, [&] { return emitError(loc); });
+  if (failed(data))
+    return {};
+  if (data->isSplat()) {
+    char code;
+    data->readCodes(0, code);
+    return DenseElementsAttr::getFromRawBuffer(type, code);
+  }
+  auto codes =
+      createBlobAttr(loc, type, "codes", [&](MutableArrayRef<char> out) {
+        data->readCodes(0, out);
+      });
+  return failed(codes) ? ElementsAttr() : *codes;
+}
+
+/// The same bytes with signless elements, codes of any width as bytes.
+static ElementsAttr toSignless(Location loc, ElementsAttr attr,
+                               RankedTensorType type) {
   if (attr.getShapedType() == type)
     return attr;
+  Type from = attr.getShapedType().getElementType();
+  if (isCoded(from) &&
+      (isa<DenseElementsAttr>(attr) || from.getIntOrFloatBitWidth() < 8))
+    return unpackCodes(loc, attr, type);
   if (auto dense = dyn_cast<DenseElementsAttr>(attr))
     return dense.bitcast(type.getElementType());
   if (auto mapped = dyn_cast<MappedAttr>(attr))
@@ -44,7 +67,7 @@ static LogicalResult lowerConstant(OpLowering &l) {
   if (!isa<RankedTensorType>(value.getShapedType()) ||
       value.getShapedType().getShape() != type.getShape())
     return l.fail("the value does not have the type of the result");
-  ElementsAttr attr = toSignless(value, type);
+  ElementsAttr attr = toSignless(l.loc, value, type);
   if (!attr || attr.getShapedType() != type)
     return l.fail("the value is of a kind that is not supported");
   if (isa<DenseElementsAttr>(attr))
@@ -62,7 +85,7 @@ static LogicalResult lowerConstantOfShape(OpLowering &l) {
   Value scalar = l.scalars().integer(elem, 0);
   if (auto value = l.op->getAttrOfType<DenseElementsAttr>("value")) {
     auto attr = cast<DenseElementsAttr>(toSignless(
-        value, RankedTensorType::get(value.getType().getShape(), elem)));
+        l.loc, value, RankedTensorType::get(value.getType().getShape(), elem)));
     scalar = arith::ConstantOp::create(
         l.b, l.loc, cast<TypedAttr>(*attr.value_begin<Attribute>()));
   }

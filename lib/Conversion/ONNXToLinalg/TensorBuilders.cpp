@@ -193,6 +193,13 @@ Value OpLowering::castElements(Value tensor, Type elem, bool fromUnsigned,
         element = s.cast(element, elem, fromUnsigned, toUnsigned);
       return fromElements(*known, typeOf(tensor).clone(elem));
     }
+  return convert(tensor, elem, [&](Scalars &s, ValueRange v) {
+    return s.cast(v[0], elem, fromUnsigned, toUnsigned);
+  });
+}
+
+Value OpLowering::convert(Value tensor, Type elem, ScalarFn fn,
+                          bool isUnsigned) {
   int64_t rank = typeOf(tensor).getRank();
   AffineMap id = b.getMultiDimIdentityMap(rank);
   Value init = empty(sizes(tensor), elem);
@@ -201,9 +208,8 @@ Value OpLowering::castElements(Value tensor, Type elem, bool fromUnsigned,
   auto generic = linalg::GenericOp::create(
       b, loc, init.getType(), tensor, init, ArrayRef<AffineMap>{id, id},
       iterators, [&](OpBuilder &nested, Location nestedLoc, ValueRange args) {
-        Scalars s{nested, nestedLoc};
-        linalg::YieldOp::create(
-            nested, nestedLoc, s.cast(args[0], elem, fromUnsigned, toUnsigned));
+        Scalars s{nested, nestedLoc, isUnsigned};
+        linalg::YieldOp::create(nested, nestedLoc, fn(s, args.take_front()));
       });
   return generic.getResult(0);
 }

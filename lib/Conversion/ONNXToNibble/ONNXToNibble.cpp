@@ -330,9 +330,14 @@ private:
     ElementsAttr value = op.getValueAttr();
     auto type = value ? dyn_cast<RankedTensorType>(value.getShapedType())
                       : RankedTensorType();
-    // Unsigned elements need a conversion of types, strings have no bytes.
+    // Unsigned and narrow elements need a conversion of types, strings have no
+    // bytes.
     if (!type || !(isa<FloatType>(type.getElementType()) ||
                    type.getElementType().isSignlessInteger()))
+      return;
+    unsigned narrowest = isa<FloatType>(type.getElementType()) ? 16 : 8;
+    if (type.getElementTypeBitWidth() < narrowest &&
+        !type.getElementType().isInteger(1))
       return;
     bool used = llvm::any_of(op->getUsers(), [](Operation *user) {
       return isa<QuantizableOpInterface>(user);

@@ -14,7 +14,7 @@
 #include <random>
 
 extern "C" {
-#include "../../../lib/Runtime/TensorFile.h"
+#include "../../../lib/Runtime/RunTool.h"
 }
 
 namespace {
@@ -265,6 +265,41 @@ TEST_F(TensorFileTest, ProtoRawAndTyped) {
             NIBBLE_OK)
       << error.text;
   EXPECT_EQ(elements<char>(), (std::vector<char>{1, 0}));
+}
+
+TEST_F(TensorFileTest, ProtoUnpacksSmallElements) {
+  // Three of 4 bits take two bytes, five of 2 bits too, five of 6 bits four.
+  const std::string three = "\x08\x03", five = "\x08\x05";
+  const std::vector<char> codes = {1, 15, 8};
+  ASSERT_EQ(parseProto(three + "\x10\x16" + lengthField(9, "\xf1\x08")),
+            NIBBLE_OK)
+      << error.text;
+  EXPECT_EQ(elements<char>(), codes);
+  EXPECT_EQ(nibbleElement(array.data, array.dtype, 1), -1);
+  EXPECT_EQ(nibbleElement(array.data, array.dtype, 2), -8);
+  ASSERT_EQ(parseProto(three + "\x10\x15" + lengthField(5, "\xf1\x01\x08")),
+            NIBBLE_OK)
+      << error.text;
+  EXPECT_EQ(elements<char>(), codes);
+  ASSERT_EQ(parseProto(five + "\x10\x1a" + lengthField(9, "\xe4\x02")),
+            NIBBLE_OK)
+      << error.text;
+  EXPECT_EQ(elements<char>(), (std::vector<char>{0, 1, 2, 3, 2}));
+  ASSERT_EQ(parseProto(five + "\x10\x1b" +
+                       lengthField(9, std::string("\x81\x30\x10\x3f", 4))),
+            NIBBLE_OK)
+      << error.text;
+  EXPECT_EQ(elements<char>(), (std::vector<char>{1, 2, 3, 4, 63}));
+  // In int32_data an element of 6 bits has a number of its own.
+  ASSERT_EQ(parseProto(three + "\x10\x1c" +
+                       lengthField(5, std::string("\x00\x1f\x21", 3))),
+            NIBBLE_OK)
+      << error.text;
+  EXPECT_EQ(nibbleElement(array.data, array.dtype, 1), 28);
+  EXPECT_EQ(nibbleElement(array.data, array.dtype, 2), -0.0625);
+  EXPECT_NE(parseProto(three + "\x10\x16" + lengthField(9, "\xf1\x08z")),
+            NIBBLE_OK);
+  expectError("3 bytes of elements, expected 2");
 }
 
 TEST_F(TensorFileTest, ProtoErrors) {

@@ -214,6 +214,16 @@ LogicalResult ConstantData::readIntegers(int64_t begin,
   return success();
 }
 
+void ConstantData::readCodes(int64_t begin, MutableArrayRef<char> out) const {
+  unsigned width = type.getElementTypeBitWidth();
+  assert(width <= 8 && "wider elements are no codes");
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<char>(
+        readRaw(bytes, splat ? 0 : begin + static_cast<int64_t>(i),
+                storageBits) &
+        llvm::maskTrailingOnes<uint64_t>(width));
+}
+
 FailureOr<SmallVector<int64_t>> ConstantData::getIntegers() const {
   SmallVector<int64_t> values(getNumElements());
   if (failed(readIntegers(0, values)))

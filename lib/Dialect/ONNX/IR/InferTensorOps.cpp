@@ -109,6 +109,11 @@ LogicalResult CastOp::inferShapes(InferContext &context) {
   return onnx::detail::inferSameShape(context);
 }
 
+LogicalResult BitCastOp::inferShapes(InferContext &context) {
+  context.setElementType(0, getElementType(getContext(), getTo()));
+  return onnx::detail::inferSameShape(context);
+}
+
 LogicalResult ShapeOp::inferShapes(InferContext &context) {
   std::optional<Shape> shape = context.getShape(0);
   if (!shape) {

@@ -8,6 +8,7 @@
 
 #include "VerifyUtils.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
@@ -105,15 +106,37 @@ LogicalResult EyeLikeOp::verify() {
 // Types and shapes
 //===----------------------------------------------------------------------===//
 
-LogicalResult CastOp::verify() {
-  Type target = getElementType(getContext(), getTo());
+/// Checks the attribute `to` against the type of the result.
+static LogicalResult verifyTarget(Operation *op, int64_t to, Type result) {
+  Type target = getElementType(op->getContext(), to);
   if (!target)
-    return emitOpError() << "to is " << getTo()
-                         << ", which is not an ONNX type";
-  Type element = cast<TensorType>(getType()).getElementType();
+    return op->emitOpError() << "to is " << to << ", which is not an ONNX type";
+  Type element = cast<TensorType>(result).getElementType();
   if (!isa<UnknownType>(element) && element != target)
-    return emitOpError() << "to is " << getTo() << " (" << target
-                         << "), but the result has element type " << element;
+    return op->emitOpError()
+           << "to is " << to << " (" << target
+           << "), but the result has element type " << element;
+  return success();
+}
+
+LogicalResult CastOp::verify() {
+  return verifyTarget(*this, getTo(), getType());
+}
+
+LogicalResult BitCastOp::verify() {
+  if (failed(verifyTarget(*this, getTo(), getType())))
+    return failure();
+  Type from = cast<TensorType>(getInput().getType()).getElementType();
+  Type to = getElementType(getContext(), getTo());
+  if (isa<UnknownType>(from))
+    return success();
+  // A bool is a byte; strings have no width.
+  auto width = [](Type type) {
+    return type.isInteger(1) ? 8 : getStorageBits(type);
+  };
+  if (width(from) == 0 || width(from) != width(to))
+    return emitOpError() << "to is " << getTo() << " (" << to
+                         << "), which has not the width of " << from;
   return success();
 }
 

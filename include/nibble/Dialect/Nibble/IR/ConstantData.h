@@ -86,6 +86,9 @@ public:
   /// signless types are signed, i1 is 0 or 1. Fails for floats.
   mlir::LogicalResult readIntegers(int64_t begin,
                                    llvm::MutableArrayRef<int64_t> out) const;
+  /// The same as bit patterns of elements of at most 8 bits, one a byte; the
+  /// bits above are zero.
+  void readCodes(int64_t begin, llvm::MutableArrayRef<char> out) const;
   /// All elements of a small integer constant, or failure.
   mlir::FailureOr<llvm::SmallVector<int64_t>> getIntegers() const;
 

@@ -163,6 +163,21 @@ def ONNX_CastOp : ONNX_Op<"Cast", ".:."> {
   let hasFolder = 1;
 }
 
+def ONNX_BitCastOp : ONNX_Op<"BitCast", ".:."> {
+  let summary = "the same bits as another element type";
+  let description = [{
+    Keeps every element's bits and reads them as the type with the ONNX number
+    `to`, which has the same width.
+
+    ```mlir
+    %y = onnx.BitCast(%x) {to = 6 : i64} : (tensor<2xf32>) -> tensor<2xi32>
+    ```
+  }];
+  let arguments = (ins ONNX_Any:$input, ONNX_I64Attr:$to);
+  let results = (outs ONNX_Any:$output);
+  let hasVerifier = 1;
+}
+
 def ONNX_CastLikeOp : ONNX_Op<"CastLike", ".T:T", "SameShape"> {
   let summary = "conversion to the type of another tensor";
   let description = [{

@@ -29,7 +29,9 @@ static void add(OpPassManager &passes, const Twine &pipeline) {
 }
 
 void nibble::buildOnnxPipeline(OpPassManager &passes) {
-  add(passes, "onnx-normalize-opset,onnx-infer-shapes,canonicalize,cse");
+  // Decomposition needs ranks and leaves types open.
+  add(passes, "onnx-normalize-opset,onnx-infer-shapes,onnx-decompose-microsoft,"
+              "onnx-infer-shapes,canonicalize,cse");
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {

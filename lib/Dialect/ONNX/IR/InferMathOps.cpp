@@ -30,9 +30,15 @@ LogicalResult onnx::detail::inferSameRank(InferContext &context) {
 }
 
 LogicalResult onnx::detail::inferBroadcast(InferContext &context) {
+  unsigned count = context.getOperation()->getNumOperands();
+  return inferBroadcastOf(context, llvm::to_vector(llvm::seq(0u, count)));
+}
+
+LogicalResult
+onnx::detail::inferBroadcastOf(InferContext &context,
+                               llvm::ArrayRef<unsigned> operands) {
   Shape result;
-  for (unsigned i = 0, e = context.getOperation()->getNumOperands(); i < e;
-       ++i) {
+  for (unsigned i : operands) {
     std::optional<Shape> shape = context.getShape(i);
     if (!shape)
       return success();
@@ -236,8 +242,8 @@ LogicalResult EinsumOp::inferShapes(InferContext &context) {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-static LogicalResult inferMatMul(InferContext &context, unsigned left,
-                                 unsigned right) {
+LogicalResult onnx::detail::inferMatMulOf(InferContext &context, unsigned left,
+                                          unsigned right) {
   std::optional<Shape> a = context.getShape(left), b = context.getShape(right);
   if (!a || !b)
     return success();
@@ -269,15 +275,15 @@ static LogicalResult inferMatMul(InferContext &context, unsigned left,
 }
 
 LogicalResult MatMulOp::inferShapes(InferContext &context) {
-  return inferMatMul(context, 0, 1);
+  return detail::inferMatMulOf(context, 0, 1);
 }
 
 LogicalResult MatMulIntegerOp::inferShapes(InferContext &context) {
-  return inferMatMul(context, 0, 1);
+  return detail::inferMatMulOf(context, 0, 1);
 }
 
 LogicalResult QLinearMatMulOp::inferShapes(InferContext &context) {
-  return inferMatMul(context, 0, 3);
+  return detail::inferMatMulOf(context, 0, 3);
 }
 
 LogicalResult GemmOp::inferShapes(InferContext &context) {

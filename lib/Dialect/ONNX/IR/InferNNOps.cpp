@@ -130,8 +130,8 @@ getKernel(InferContext &context, const std::optional<Shape> &weight) {
   return std::optional(kernel);
 }
 
-static LogicalResult inferConv(InferContext &context, unsigned input,
-                               unsigned weight, int64_t group) {
+LogicalResult onnx::detail::inferConvOf(InferContext &context, unsigned input,
+                                        unsigned weight, int64_t group) {
   std::optional<Shape> x = context.getShape(input),
                        w = context.getShape(weight);
   if (!x || !w) {
@@ -177,7 +177,7 @@ static LogicalResult inferConv(InferContext &context, unsigned input,
 }
 
 LogicalResult ConvOp::inferShapes(InferContext &context) {
-  if (failed(inferConv(context, 0, 1, getGroup())))
+  if (failed(detail::inferConvOf(context, 0, 1, getGroup())))
     return failure();
   std::optional<Shape> bias = context.getShape(2), w = context.getShape(1);
   if (bias && w && bias->size() == 1 && (*bias)[0].isConstant() &&
@@ -188,11 +188,11 @@ LogicalResult ConvOp::inferShapes(InferContext &context) {
 }
 
 LogicalResult ConvIntegerOp::inferShapes(InferContext &context) {
-  return inferConv(context, 0, 1, getGroup());
+  return detail::inferConvOf(context, 0, 1, getGroup());
 }
 
 LogicalResult QLinearConvOp::inferShapes(InferContext &context) {
-  return inferConv(context, 0, 3, getGroup());
+  return detail::inferConvOf(context, 0, 3, getGroup());
 }
 
 LogicalResult ConvTransposeOp::inferShapes(InferContext &context) {
@@ -243,7 +243,7 @@ LogicalResult ConvTransposeOp::inferShapes(InferContext &context) {
   return success();
 }
 
-static LogicalResult inferPool(InferContext &context) {
+LogicalResult onnx::detail::inferPool(InferContext &context) {
   std::optional<Shape> x = context.getShape(0);
   if (!x)
     return success();
@@ -271,13 +271,13 @@ static LogicalResult inferPool(InferContext &context) {
 }
 
 LogicalResult MaxPoolOp::inferShapes(InferContext &context) {
-  return inferPool(context);
+  return detail::inferPool(context);
 }
 LogicalResult AveragePoolOp::inferShapes(InferContext &context) {
-  return inferPool(context);
+  return detail::inferPool(context);
 }
 LogicalResult LpPoolOp::inferShapes(InferContext &context) {
-  return inferPool(context);
+  return detail::inferPool(context);
 }
 
 LogicalResult onnx::detail::inferGlobalPool(InferContext &context) {

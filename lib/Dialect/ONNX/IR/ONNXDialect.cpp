@@ -25,6 +25,7 @@ void ONNXDialect::initialize() {
   registerTypes();
   registerControlFlowOps();
   registerMathOps();
+  registerMicrosoftOps();
   registerNNOps();
   registerQuantOps();
   registerReductionOps();

@@ -59,6 +59,7 @@ def ONNX_Dialect : Dialect {
     // code.
     void registerControlFlowOps();
     void registerMathOps();
+    void registerMicrosoftOps();
     void registerNNOps();
     void registerQuantOps();
     void registerReductionOps();

@@ -74,6 +74,14 @@ llvm::LogicalResult inferReduce(InferContext &context);
 llvm::LogicalResult inferArg(InferContext &context);
 llvm::LogicalResult inferGlobalPool(InferContext &context);
 llvm::LogicalResult inferRecurrent(InferContext &context);
+llvm::LogicalResult inferPool(InferContext &context);
+// The same, for the operands of these numbers.
+llvm::LogicalResult inferBroadcastOf(InferContext &context,
+                                     llvm::ArrayRef<unsigned> operands);
+llvm::LogicalResult inferMatMulOf(InferContext &context, unsigned left,
+                                  unsigned right);
+llvm::LogicalResult inferConvOf(InferContext &context, unsigned input,
+                                unsigned weight, int64_t group);
 
 } // namespace detail
 } // namespace nibble::onnx

@@ -24,6 +24,8 @@
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXMathOps.h.inc"
 #define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXMicrosoftOps.h.inc"
+#define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXNNOps.h.inc"
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXQuantOps.h.inc"

@@ -12,6 +12,7 @@
 include "nibble/Dialect/ONNX/IR/ONNXBase.td"
 include "nibble/Dialect/ONNX/IR/ONNXControlFlowOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXMathOps.td"
+include "nibble/Dialect/ONNX/IR/ONNXMicrosoftOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXNNOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXQuantOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXReductionOps.td"

@@ -85,4 +85,35 @@ def ONNXNormalizeOpsetPass : Pass<"onnx-normalize-opset", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
+def ONNXDecomposeMicrosoftPass : Pass<"onnx-decompose-microsoft", "::mlir::ModuleOp"> {
+  let summary = "Write operators of com.microsoft with standard ones";
+  let description = [{
+    Operators of ONNX Runtime's own domain become the standard operators that
+    they stand for: `QLinearAdd` dequantizes, adds and quantizes, `FusedConv` is
+    a convolution and an activation. The operator that does the work keeps the
+    name of the layer. `MatMulNBits` and `GatherBlockQuantized` stay, because
+    their weights must not be dequantized.
+
+    Ranks must be known; types of new results are left to `onnx-infer-shapes`.
+
+    Before:
+    ```mlir
+    %y = onnx.microsoft.QLinearSigmoid(%x, %xs, %xz, %ys, %yz) {onnx.name = "act"}
+      : (tensor<2x3xui8>, tensor<f32>, tensor<ui8>, tensor<f32>, tensor<ui8>) -> tensor<2x3xui8>
+    ```
+    After:
+    ```mlir
+    %0 = onnx.DequantizeLinear(%x, %xs, %xz) {axis = 0 : i64}
+      : (tensor<2x3xui8>, tensor<f32>, tensor<ui8>) -> tensor<*x!onnx.unknown>
+    %1 = onnx.Sigmoid(%0) {onnx.name = "act"} : (tensor<*x!onnx.unknown>) -> tensor<*x!onnx.unknown>
+    %y = onnx.QuantizeLinear(%1, %ys, %yz)
+      : (tensor<*x!onnx.unknown>, tensor<f32>, tensor<ui8>) -> tensor<*x!onnx.unknown>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numDecomposed", "num-decomposed", "Operators that were decomposed">
+  ];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
 #endif // NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD

@@ -44,6 +44,8 @@ Expected<Type> Importer::importTensorType(int32_t dataType, bool hasShape,
     }
     sizes.push_back(size);
   }
+  if (!onnx::isAddressable(sizes))
+    return createStringError("its sizes are too large for 64 bits");
   return RankedTensorType::get(sizes, elementType);
 }
 

@@ -35,7 +35,8 @@ static std::optional<Shape> getShapeOperand(InferContext &context,
   if (std::optional<Shape> contents = context.getContents(operand))
     return contents;
   std::optional<Shape> shape = context.getShape(operand);
-  if (shape && shape->size() == 1 && (*shape)[0].isConstant())
+  if (shape && shape->size() == 1 && (*shape)[0].isConstant() &&
+      (*shape)[0].getConstant() <= InferState::kMaxContents)
     return Shape((*shape)[0].getConstant(), Dim());
   return std::nullopt;
 }

@@ -10,6 +10,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -132,6 +133,17 @@ int64_t onnx::getONNXType(Type type) {
   return 0;
 }
 
+bool onnx::isAddressable(ArrayRef<int64_t> shape) {
+  // 16 bytes are the largest element.
+  uint64_t bytes = 16;
+  for (int64_t size : shape) {
+    if (ShapedType::isDynamic(size) || size == 0)
+      continue;
+    bytes = llvm::SaturatingMultiply<uint64_t>(bytes, size);
+  }
+  return bytes <= static_cast<uint64_t>(INT64_MAX);
+}
+
 //===----------------------------------------------------------------------===//
 // Signatures
 //===----------------------------------------------------------------------===//
@@ -164,6 +176,10 @@ LogicalResult onnx::detail::verifyONNXOp(Operation *op) {
   std::array<std::pair<Type, std::string>, 26> decided;
   auto check = [&](Value value, char letter,
                    const Twine &what) -> LogicalResult {
+    auto ranked = dyn_cast<RankedTensorType>(value.getType());
+    if (ranked && !isAddressable(ranked.getShape()))
+      return op->emitOpError() << what << " has type " << ranked
+                               << ", which is too large for 64 bits";
     Type type = getKnownElementType(value);
     if (!type || letter < 'A' || letter > 'Z')
       return success();

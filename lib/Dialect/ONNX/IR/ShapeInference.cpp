@@ -371,6 +371,10 @@ LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
     }
 
     TensorType type = UnrankedTensorType::get(element);
+    if (shape && !isAddressable(toStaticShape(*shape)))
+      return context.emitError()
+             << "result #" << index << " has shape " << toString(*shape)
+             << ", which is too large for 64 bits";
     if (shape)
       type = RankedTensorType::get(toStaticShape(*shape), element);
     if (type != oldType) {

@@ -29,6 +29,11 @@ int64_t getONNXType(mlir::Type type);
 /// The tensor type about which nothing is known: tensor<*x!onnx.unknown>.
 mlir::TensorType getUnknownTensorType(mlir::MLIRContext *context);
 
+/// Whether 64 bits hold the number of bytes of a tensor of these sizes; dynamic
+/// ones count as 1. Types for which they do not can be written in a model, but
+/// nothing can be done with their values.
+bool isAddressable(llvm::ArrayRef<int64_t> shape);
+
 } // namespace nibble::onnx
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXDIALECT_H

@@ -14,6 +14,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include <cstring>
 
 using namespace mlir;
 using namespace nibble;
@@ -37,10 +38,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   auto *dialect = context.get()->getOrLoadDialect<NibbleDialect>();
   dialect->getFileMap().addSearchDirectory(fuzz::getScratchFolder());
   ParserConfig config(context.get());
-  StringRef text(reinterpret_cast<const char *>(data), size);
-  // Zeros end a text.
-  auto module = parseSourceString<ModuleOp>(
-      text.take_until([](char c) { return !c; }), config);
+  // A copy, which ends in the zero that the lexer looks for. A zero before ends
+  // the text as well.
+  std::string text(reinterpret_cast<const char *>(data), size);
+  text.resize(std::strlen(text.c_str()));
+  auto module = parseSourceString<ModuleOp>(text, config);
   if (!module) {
     if (context.getNumErrors() == 0)
       fuzz::fail("a text was refused without a message");

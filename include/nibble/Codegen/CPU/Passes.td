@@ -233,9 +233,20 @@ def NibbleLowerAssertPass : Pass<"nibble-lower-assert", "::mlir::ModuleOp"> {
       llvm.call @nibble_rt_fail(%message) : (!llvm.ptr) -> ()
       llvm.unreachable
     ```
+    No thread of a team may leave it by a jump. There, a check that fails is
+    noted, its iteration of the loop ends, and the run fails when all are done:
+    ```mlir
+    %run = llvm.call @nibble_rt_current_run() : () -> !llvm.ptr
+    omp.parallel {
+      ...
+      ^bb2:
+        llvm.call @nibble_rt_note_failure(%run, %message)
+        omp.yield
+    ```
   }];
   let dependentDialects = [
-    "::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect"
+    "::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::omp::OpenMPDialect"
   ];
 }
 

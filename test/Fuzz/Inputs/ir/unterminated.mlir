@@ -1,0 +1,1 @@
+#request = {method = "rtn", scale_rule = "absma

@@ -121,6 +121,26 @@ class Reference:
         return dict(zip(names, self._session.run(names, dict(inputs))))
 
 
+class Evaluator:
+    """An ONNX file in the reference evaluator of onnx, with the interface of nibble.Model."""
+
+    def __init__(self, path: Path):
+        from onnx.reference import ReferenceEvaluator
+
+        self._evaluator = ReferenceEvaluator(str(path))
+        inputs = zip(self._evaluator.input_names, self._evaluator.input_types)
+        self.input_shapes = {
+            name: tuple(
+                d.dim_value if d.HasField("dim_value") else None for d in kind.tensor_type.shape.dim
+            )
+            for name, kind in inputs
+        }
+
+    def run(self, inputs):
+        names = self._evaluator.output_names
+        return dict(zip(names, self._evaluator.run(names, dict(inputs))))
+
+
 def classify(model, images: np.ndarray, batch: int) -> np.ndarray:
     """Outputs [n, classes] of a model with one input, fed `batch` images at a time."""
     name = next(iter(model.input_shapes))

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,35 +12,20 @@ from pathlib import Path
 import numpy as np
 
 from .errors import NibbleError
-from .export import build_llama, read_llama2c
+from .export import DecoderOptions, export_model
 from .generate import generate
 from .runtime import Model
 from .tokenizer import Tokenizer
 
 
 def _export(args: argparse.Namespace) -> None:
-    import onnx
-
-    source, out = Path(args.source), Path(args.output)
-    if source.suffix != ".bin":
-        raise NibbleError(f"{source}: expected a llama2.c checkpoint (.bin)")
     if args.tokenizer:
         Tokenizer.load(args.tokenizer)
-    config, weights = read_llama2c(source)
-    model = build_llama(config, weights)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        temporary = out / f".model.onnx.{os.getpid()}"
-        try:
-            onnx.save(model, temporary)
-            temporary.replace(out / "model.onnx")
-        finally:
-            temporary.unlink(missing_ok=True)
-        if args.tokenizer:
-            shutil.copyfile(args.tokenizer, out / "tokenizer.bin")
-    except OSError as error:
-        raise NibbleError(f"{out}: cannot write: {error.strerror}") from error
-    print(out / "model.onnx")
+    options = DecoderOptions(
+        padding=not args.no_padding, select_logits=not args.all_logits, opset=args.opset
+    )
+    path = export_model(args.source, args.output, options, args.tokenizer, args.rope_theta)
+    print(path)
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -101,8 +84,33 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
 
     export = verbs.add_parser("export", help="turn a checkpoint into ONNX")
-    export.add_argument("source", help="a checkpoint in llama2.c's format (.bin)")
+    export.add_argument(
+        "source",
+        help="a GGUF file, a folder with config.json and weights (Hugging Face), or a checkpoint "
+        "in llama2.c's format (.bin)",
+    )
     export.add_argument("-o", "--output", required=True, help="folder for model.onnx")
+    export.add_argument(
+        "--no-padding", action="store_true", help="leave out the input attention_mask"
+    )
+    export.add_argument(
+        "--all-logits",
+        action="store_true",
+        help="compute the logits of all positions, without the input logit_positions",
+    )
+    export.add_argument(
+        "--rope-theta",
+        type=float,
+        metavar="BASE",
+        help="base of the rotary frequencies, instead of the checkpoint's",
+    )
+    export.add_argument(
+        "--opset",
+        type=int,
+        choices=(23, 25),
+        default=23,
+        help="25 writes sliding windows as attributes, which ONNX Runtime 1.31 cannot read",
+    )
     export.add_argument("--tokenizer", help="llama2.c tokenizer to check and copy beside it")
     export.set_defaults(run=_export)
 

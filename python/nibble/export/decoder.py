@@ -75,20 +75,25 @@ class Decoder:
             window = 0
         if window in self._masks:
             return self._masks[window]
-        mask = ""
-        one = g.constant("mask.axis_of_heads", np.asarray([1], np.int64))
-        if self.options.padding:
-            tokens = g.node("Cast", "mask.tokens", ["attention_mask"], to=9)
-            axes = g.constant("mask.axes", np.asarray([1, 2], np.int64))
-            tokens = g.node("Unsqueeze", "mask.padding", [tokens, axes])
-            shape = g.node(
-                "Concat", "mask.shape", [one, one, self._size("input_ids", 1), one], axis=0
-            )
-            mask = g.node("Expand", "mask.expand", [tokens, shape])
         if window > 0:
-            mask = self._windowed(mask, window)
+            mask = self._windowed(self._mask(0), window)
+        elif self.options.padding:
+            mask = self._padding_mask()
+        else:
+            mask = ""
         self._masks[window] = mask
         return mask
+
+    def _padding_mask(self) -> str:
+        """`attention_mask` for every query; ONNX Runtime wants their number in the shape."""
+        g = self.graph
+        one = g.constant("mask.axis_of_heads", np.asarray([1], np.int64))
+        tokens = g.node("Cast", "mask.tokens", ["attention_mask"], to=9)
+        axes = g.constant("mask.axes", np.asarray([1, 2], np.int64))
+        tokens = g.node("Unsqueeze", "mask.padding", [tokens, axes])
+        queries = self._size("input_ids", 1)
+        shape = g.node("Concat", "mask.shape", [one, one, queries, one], axis=0)
+        return g.node("Expand", "mask.expand", [tokens, shape])
 
     def _windowed(self, mask: str, window: int) -> str:
         """`mask` without the keys that are `window` or more before a query."""

@@ -10,6 +10,7 @@ the frequencies, so that a model reads longer texts than it was trained on:
     llama3   low frequencies divided, high ones kept, a ramp between (Llama 3.1)
     yarn     a ramp over the number of turns, and larger scores
              (Peng et al., arXiv:2309.00071)
+    factors  a divisor for each pair, as GGUF files have them
 
 All of them but `dynamic` give tables; that one is computed in the graph, because
 it depends on the text.
@@ -26,7 +27,7 @@ import numpy as np
 from ..errors import NibbleError
 from .graph import GraphBuilder
 
-KINDS = ("default", "linear", "dynamic", "llama3", "yarn")
+KINDS = ("default", "linear", "dynamic", "llama3", "yarn", "factors")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Rope:
             raise NibbleError(
                 f"rope scaling '{self.kind}' is not supported; known are {', '.join(KINDS)}"
             )
-        wanted = {"default": ()}.get(self.kind, ("factor",))
+        wanted = () if self.kind in ("default", "factors") else ("factor",)
         if self.kind == "llama3":
             wanted += ("low_freq_factor", "high_freq_factor")
         for name in wanted:
@@ -65,6 +66,8 @@ class Rope:
         p = self.parameters
         if self.kind == "linear":
             return plain / p["factor"]
+        if self.kind == "factors":
+            return plain / p["factors"]
         trained = p.get("original_max_position_embeddings") or positions
         if self.kind == "llama3":
             turns = trained * plain / (2 * math.pi)

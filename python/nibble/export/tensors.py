@@ -78,7 +78,9 @@ class Weight:
         def read(begin: int, end: int) -> np.ndarray:
             # Read, not mapped: pages of a mapping would count as our memory.
             data = read_bytes(
-                path, offset + begin * width * dtype.itemsize, (end - begin) * width * dtype.itemsize
+                path,
+                offset + begin * width * dtype.itemsize,
+                (end - begin) * width * dtype.itemsize,
             )
             return to_float32(np.frombuffer(data, dtype), kind).reshape(end - begin, *shape[1:])
 

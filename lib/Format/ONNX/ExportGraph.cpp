@@ -22,16 +22,12 @@ struct NewFeature {
   StringLiteral op;
   int64_t version;
   StringLiteral attribute;
-  StringLiteral defaultText;
 };
 constexpr NewFeature kNewFeatures[] = {
-    {"onnx.CumProd", 26, "", ""},
-    {"onnx.BitCast", 26, "", ""},
-    {"onnx.LinearAttention", 27, "", ""},
-    {"onnx.CausalConvWithState", 27, "", ""},
-    {"onnx.Range", 27, "stash_type", "1 : i64"},
-    {"onnx.SwiGLU", 28, "", ""},
-    {"onnx.SpaceToDepth", 28, "mode", "\"DCR\""},
+    {"onnx.CumProd", 26, ""},          {"onnx.BitCast", 26, ""},
+    {"onnx.LinearAttention", 27, ""},  {"onnx.CausalConvWithState", 27, ""},
+    {"onnx.Range", 27, "stash_type"},  {"onnx.SwiGLU", 28, ""},
+    {"onnx.SpaceToDepth", 28, "mode"},
 };
 
 /// Operators that take more element types since an operator set after 25.
@@ -45,13 +41,6 @@ constexpr NewTypes kNewFloatTypes[] = {
     {"onnx.ReverseSequence", 28}, {"onnx.OneHot", 28},
     {"onnx.Compress", 28},
 };
-
-std::string printAttribute(Attribute attribute) {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  attribute.print(os);
-  return text;
-}
 
 const NewFeature *findNewAttribute(Operation *op, StringRef attribute) {
   for (const NewFeature &feature : kNewFeatures)
@@ -73,6 +62,18 @@ bool usesElementType(Operation *op, llvm::function_ref<bool(Type)> test) {
 bool isNone(Value value) { return isa<NoneType>(value.getType()); }
 
 } // namespace
+
+/// The attributes that an operation of this kind has when none is given. They
+/// are not written: ONNX Runtime refuses attributes that are newer than itself.
+DictionaryAttr Exporter::getDefaults(OperationName name) {
+  DictionaryAttr &defaults = defaultAttributes[name];
+  if (!defaults) {
+    Operation *bare = Operation::create(OperationState(module.getLoc(), name));
+    defaults = bare->getAttrDictionary();
+    bare->destroy();
+  }
+  return defaults;
+}
 
 /// Raises the operator set to the one that has this operation.
 void Exporter::requireVersion(Operation *op) {
@@ -260,15 +261,14 @@ LogicalResult Exporter::exportOp(Operation *op, GraphProto &graph) {
   dropAbsent(*node.mutable_input());
   dropAbsent(*node.mutable_output());
 
+  DictionaryAttr defaults = getDefaults(op->getName());
   for (NamedAttribute attribute : op->getAttrDictionary()) {
     StringRef attributeName = attribute.getName();
-    if (attributeName.contains('.'))
+    if (attributeName.contains('.') ||
+        attribute.getValue() == defaults.get(attribute.getName()))
       continue;
-    if (const NewFeature *feature = findNewAttribute(op, attributeName)) {
-      if (printAttribute(attribute.getValue()) == feature->defaultText)
-        continue;
+    if (const NewFeature *feature = findNewAttribute(op, attributeName))
       opsetVersion = std::max(opsetVersion, feature->version);
-    }
     if (failed(exportAttribute(op, attribute, node)))
       return failure();
   }

@@ -53,6 +53,7 @@ private:
                                  onnx_schema::TypeProto &proto);
   void setModelFields();
   void requireVersion(mlir::Operation *op);
+  mlir::DictionaryAttr getDefaults(mlir::OperationName name);
   std::string getName(mlir::Value value);
   std::string getUniqueName(llvm::StringRef base);
 
@@ -70,6 +71,7 @@ private:
   llvm::DenseMap<mlir::Value, std::string> names;
   llvm::StringSet<> valueNames, nodeNames;
   llvm::StringSet<> domains;
+  llvm::DenseMap<mlir::OperationName, mlir::DictionaryAttr> defaultAttributes;
   int64_t opsetVersion = 25;
   /// The IR version rises with the element types in use.
   int64_t irVersion = 10;

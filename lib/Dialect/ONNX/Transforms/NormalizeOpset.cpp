@@ -45,6 +45,7 @@ private:
   FailureOr<bool> normalizeResize(ResizeOp op);
   FailureOr<bool> normalizeGroupNorm(GroupNormalizationOp op);
   FailureOr<bool> normalizeTopK(TopKOp op);
+  FailureOr<bool> normalizeSplit(SplitOp op);
   FailureOr<bool> normalizeScatter(ScatterOp op);
   FailureOr<bool> normalizeConstant(ConstantOp op);
   FailureOr<bool> requireOperand(Operation *op, unsigned operand,
@@ -351,6 +352,15 @@ FailureOr<bool> Normalizer::normalizeTopK(TopKOp op) {
   return changed;
 }
 
+/// Opset 18 wants the number of parts where their sizes are not given.
+FailureOr<bool> Normalizer::normalizeSplit(SplitOp op) {
+  FailureOr<bool> changed = moveToOperand(op, "split", 1);
+  if (failed(changed) || !isAbsent(op.getSplit()) || op.getNumOutputs())
+    return changed;
+  op.setNumOutputs(op.getNumResults());
+  return true;
+}
+
 FailureOr<bool> Normalizer::normalizeScatter(ScatterOp op) {
   OpBuilder builder(op);
   auto scatter = ScatterElementsOp::create(
@@ -392,8 +402,7 @@ FailureOr<bool> Normalizer::normalize(Operation *op) {
           return failure();
         return changed;
       })
-      .Case<SplitOp>(
-          [&](Operation *op) { return moveToOperand(op, "split", 1); })
+      .Case([&](SplitOp op) { return normalizeSplit(op); })
       .Case<SliceOp>([&](Operation *op) -> FailureOr<bool> {
         bool changed = false;
         for (auto [name, index] :

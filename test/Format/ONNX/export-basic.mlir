@@ -1,4 +1,5 @@
-// Names, types, attributes of each kind, and absent operands.
+// Names, types, attributes of each kind but those that have their defaults, and
+// absent operands.
 // RUN: nibble-translate --export-onnx %s | %decode | FileCheck %s
 
 // CHECK: ir_version: 10
@@ -17,8 +18,9 @@
 // CHECK-NEXT: op_type: "MaxPool"
 // CHECK: attribute {
 // CHECK-NEXT: name: "auto_pad"
-// CHECK-NEXT: s: "NOTSET"
+// CHECK-NEXT: s: "VALID"
 // CHECK-NEXT: type: STRING
+// CHECK-NOT: name: "ceil_mode"
 // CHECK: name: "kernel_shape"
 // CHECK-NEXT: ints: 2
 // CHECK-NEXT: ints: 2
@@ -46,7 +48,7 @@ module attributes {onnx.opset_version = 28 : i64, onnx.graph_name = "small"} {
     %limit = onnx.Constant {value = dense<6.0> : tensor<f32>, onnx.name = "limit"} : tensor<f32>
     %0 = onnx.Clip(%x, %none, %limit) {onnx.name = "clip"}
        : (tensor<?x1x4x4xf32>, none, tensor<f32>) -> tensor<?x1x4x4xf32>
-    %y, %indices = onnx.MaxPool(%0) {kernel_shape = array<i64: 2, 2>, onnx.name = "pool"}
+    %y, %indices = onnx.MaxPool(%0) {auto_pad = "VALID", kernel_shape = array<i64: 2, 2>, onnx.name = "pool"}
        : (tensor<?x1x4x4xf32>) -> (tensor<?x1x3x3xf32>, none)
     return %y : tensor<?x1x3x3xf32>
   }

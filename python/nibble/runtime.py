@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes as c
 import functools
 import os
+import struct
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,24 @@ class _Tensor(c.Structure):
     ]
 
 
+# The fields of a _Tensor as numbers: setting them one by one takes longer than a small model.
+_TENSOR = struct.Struct("PPNiiP")
+
+
+@functools.lru_cache(maxsize=256)
+def _c_name(name: str) -> tuple[int, object]:
+    """Address of a name as C sees it, and what keeps it alive."""
+    buffer = c.create_string_buffer(name.encode())
+    return c.addressof(buffer), buffer
+
+
+@functools.lru_cache(maxsize=256)
+def _c_dims(shape: tuple[int, ...]) -> tuple[int, object]:
+    """Address of the sizes as C sees them, and what keeps them alive."""
+    buffer = (c.c_int64 * max(len(shape), 1))(*shape)
+    return c.addressof(buffer), buffer
+
+
 class _Options(c.Structure):
     _fields_ = [("size", c.c_size_t), ("threads", c.c_int32), ("profile", c.c_int32)]
 
@@ -85,7 +104,7 @@ _FUNCTIONS = {
     "nibble_context_free": (None, [_HANDLE]),
     "nibble_run": (
         c.c_int,
-        [_HANDLE, c.POINTER(_Tensor), c.c_size_t, c.POINTER(_Tensor), c.c_size_t],
+        [_HANDLE, c.c_char_p, c.c_size_t, c.POINTER(_Tensor), c.c_size_t],
     ),
     "nibble_last_error": (c.c_char_p, [_HANDLE]),
     "nibble_context_profile": (c.c_size_t, [_HANDLE, c.POINTER(c.POINTER(_ProfileEntry))]),
@@ -211,6 +230,7 @@ class Model:
         self._model = handle.value
         lib, count = self._lib, self._lib.nibble_model_input_count(self._model)
         self.inputs = [self._info(lib.nibble_model_input, i) for i in range(count)]
+        self._known = {info.name: info for info in self.inputs}
         count = lib.nibble_model_output_count(self._model)
         self.outputs = [self._info(lib.nibble_model_output, i) for i in range(count)]
 
@@ -245,6 +265,7 @@ class Model:
             if status:
                 raise NibbleError(self._error(None))
             context = self._local.context = handle.value
+            self._local.results = (_Tensor * len(self.outputs))()
             with self._lock:
                 self._contexts.append(context)
         return context
@@ -296,27 +317,31 @@ class Model:
             or a check inside the model failed (such as an index out of range).
         """
         context = self._context()
-        known = {info.name: info for info in self.inputs}
-        tensors = (_Tensor * len(inputs))()
-        arrays = []
-        for tensor, (name, value) in zip(tensors, inputs.items()):
+        packed, alive = b"", []
+        for name, value in inputs.items():
+            info = self._known.get(name)
             if not isinstance(value, np.ndarray):
-                value = np.asarray(value, known[name].dtype if name in known else None)
+                value = np.asarray(value, info.dtype if info else None)
             if not value.dtype.isnative:
                 value = value.astype(value.dtype.newbyteorder("="))
             # Not ascontiguousarray, which makes a scalar an array of rank 1.
             array = np.asarray(value, order="C")
-            dims = (c.c_int64 * array.ndim)(*array.shape)
-            arrays.append((array, dims))
-            tensor.name = name.encode()
-            tensor.data, tensor.bytes = array.ctypes.data, array.nbytes
-            wanted = _NUMBERS[known[name].type] if name in known else 0
-            tensor.dtype, tensor.rank = _dtype_number(array.dtype, wanted), array.ndim
-            tensor.dims = dims
-        results = (_Tensor * len(self.outputs))()
-        if self._lib.nibble_run(context, tensors, len(tensors), results, len(results)):
+            wanted = _NUMBERS[info.type] if info else 0
+            c_name, c_dims = _c_name(name), _c_dims(array.shape)
+            alive.append((array, c_name, c_dims))
+            packed += _TENSOR.pack(
+                c_name[0],
+                array.__array_interface__["data"][0],
+                array.nbytes,
+                _dtype_number(array.dtype, wanted),
+                array.ndim,
+                c_dims[0],
+            )
+        results, count = self._local.results, len(self.outputs)
+        if self._lib.nibble_run(context, packed, len(alive), results, count):
             raise NibbleError(self._error(context))
-        return {info.name: _copy_out(result) for info, result in zip(self.outputs, results)}
+        outputs = _TENSOR.iter_unpack(results)
+        return {info.name: _copy_out(*output) for info, output in zip(self.outputs, outputs)}
 
     def profile(self) -> list[LayerProfile]:
         """Time of every layer in this thread's runs; empty without profile=True."""
@@ -348,9 +373,12 @@ class Model:
             self.close()
 
 
-def _copy_out(tensor: _Tensor) -> np.ndarray:
-    shape = tuple(tensor.dims[i] for i in range(tensor.rank))
-    out = np.empty(shape, _dtype(tensor.dtype))
+def _copy_out(
+    name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
+) -> np.ndarray:
+    """An array of what the fields of a _Tensor describe."""
+    shape = struct.unpack(f"{rank}q", c.string_at(dims, 8 * rank))
+    out = np.empty(shape, _dtype(dtype))
     if out.nbytes:
-        c.memmove(out.ctypes.data, tensor.data, out.nbytes)
+        c.memmove(out.__array_interface__["data"][0], data, out.nbytes)
     return out

@@ -17,10 +17,11 @@ namespace {
 
 constexpr int64_t lanes = KernelBuilder::lanes;
 constexpr int64_t panelWidth = KernelBuilder::panelWidth;
-/// Output positions that are multiplied at a time.
-constexpr int64_t blockPixels = 2 * lanes;
 /// Steps of the contraction that are gathered and unpacked at a time.
-constexpr int64_t wantedSteps = 256;
+constexpr int64_t wantedSteps = 128;
+/// Gathered floats that a thread keeps: they stay in the second-level cache
+/// while all output channels pass over them.
+constexpr int64_t columnFloats = 1 << 15;
 /// Units of work that a convolution should have, for threads to share.
 constexpr int64_t wantedUnits = 8;
 
@@ -30,28 +31,46 @@ public:
               const ConvArguments &arguments)
       : kb(kernel), spec(spec), args(arguments), volume(spec.kernelVolume()),
         blockChannels(std::max<int64_t>(1, wantedSteps / volume)),
-        blockSteps(blockChannels * volume),
-        maxBlocks(blockSteps <= 2 * wantedSteps ? 4 : 1),
-        rows(kernel.target.tileRows()), vectors(kernel.target.tileVectors()) {}
+        blockSteps(blockChannels * volume), rows(kernel.target.tileRows()),
+        vectors(kernel.target.avx512 ? 3 : 1), blockPixels(vectors * lanes) {}
 
   void emit();
 
 private:
-  void gather(Index image, Index block, Index firstChannel, Index lastChannel,
-              Index columnsAt);
-  void multiply(Index image, Index block, Index panel, Index firstStep,
-                Index lastStep, Index columnsAt);
-  void emitTile(Index image, Index pixel, Index channel, Index firstStep,
-                Index lastStep, Index weightsAt, Index columnsAt);
+  /// A range of blocks of one image and a part of the contraction.
+  struct Unit {
+    Index image, firstBlock, lastBlock, firstStep, lastStep;
+  };
+  /// A register tile: `rows` output channels from `channel` on, of which
+  /// some may not exist if it is not `full`, by `vectors` vectors of output
+  /// positions.
+  struct Tile {
+    Index channel, pixel, weightsAt, columnsAt;
+    int64_t vectors;
+    bool full;
+  };
+
+  void gather(const Unit &unit, Index block);
+  void multiply(const Unit &unit, Index panel);
+  void emitTile(const Unit &unit, const Tile &tile);
+  Values startSums(const Unit &unit, const Tile &tile, ValueRange masks);
+  void storeSums(const Unit &unit, const Tile &tile, ValueRange masks,
+                 ValueRange sums, bool last);
+  void activateStored(const Unit &unit, const Tile &tile, ValueRange masks);
   Index outAt(Index image, Index channel, Index pixel) {
     return (image * args.outChannels + channel) * pixels + pixel;
+  }
+  Index columnsAt(const Unit &unit, Index block) {
+    return (block - unit.firstBlock) * blockFloats;
   }
 
   KernelBuilder &kb;
   const ConvSpec &spec;
   const ConvArguments &args;
-  int64_t volume, blockChannels, blockSteps, maxBlocks, rows, vectors;
-  Index pixels, steps;
+  int64_t volume, blockChannels, blockSteps, rows, vectors;
+  /// Output positions that are gathered side by side.
+  int64_t blockPixels;
+  Index pixels, steps, blockFloats;
   /// Gathered input, [block][step][blockPixels], and unpacked weights,
   /// [step][panelWidth].
   Value columns, weights;
@@ -60,48 +79,47 @@ private:
 void ConvEmitter::emit() {
   pixels = args.outSize[0] * args.outSize[1] * args.outSize[2];
   steps = args.inChannels * volume;
+  blockFloats = min(steps, blockSteps) * blockPixels;
   Index zero = kb.index(0);
   Index blocks = ceilDiv(pixels, blockPixels);
   Index panels = ceilDiv(args.outChannels, panelWidth);
+  Index work = args.batch * pixels * args.outChannels * steps;
   // A unit is some blocks of one image by some panels: as large as possible,
   // since both are prepared once for a unit, while there are enough units.
-  Index unitBlocks = max(min(args.batch * blocks / wantedUnits, maxBlocks), 1);
-  Index rowsOfUnits = args.batch * ceilDiv(blocks, unitBlocks);
-  Index unitPanels = max(min(panels * rowsOfUnits / wantedUnits, panels), 1);
-  Index panelChunks = ceilDiv(panels, unitPanels);
+  Index wanted = kb.tasksFor(work, kb.index(wantedUnits));
+  Index maxBlocks = max(kb.index(columnFloats) / blockFloats, 1);
+  Index unitBlocks =
+      max(min(ceilDiv(args.batch * blocks, wanted), min(maxBlocks, blocks)), 1);
   Index blockChunks = ceilDiv(blocks, unitBlocks);
+  Index rowsOfUnits = args.batch * blockChunks;
+  Index unitPanels = max(min(ceilDiv(panels * rowsOfUnits, wanted), panels), 1);
+  Index panelChunks = ceilDiv(panels, unitPanels);
   Index units = rowsOfUnits * panelChunks;
-  Index tasks =
-      kb.tasksFor(args.batch * pixels * args.outChannels * steps, units);
+  Index tasks = kb.tasksFor(work, units);
 
   kb.parallelRanges(units, tasks, [&](Index lo, Index hi) {
-    columns = kb.scratch(maxBlocks * blockSteps * blockPixels);
+    columns = kb.scratch(std::max(columnFloats, blockSteps * blockPixels));
     weights = spec.format.isFloat() ? args.weight.codes
                                     : kb.scratch(blockSteps * panelWidth);
-    kb.forLoop(lo, hi, 1, [&](Index unit) {
-      Index firstPanel = unit % panelChunks * unitPanels;
+    kb.forLoop(lo, hi, 1, [&](Index index) {
+      Index firstPanel = index % panelChunks * unitPanels;
       Index lastPanel = min(firstPanel + unitPanels, panels);
-      Index rest = unit / panelChunks;
-      Index firstBlock = rest % blockChunks * unitBlocks;
-      Index lastBlock = min(firstBlock + unitBlocks, blocks);
-      Index image = rest / blockChunks;
+      Index rest = index / panelChunks;
+      Unit unit;
+      unit.firstBlock = rest % blockChunks * unitBlocks;
+      unit.lastBlock = min(unit.firstBlock + unitBlocks, blocks);
+      unit.image = rest / blockChunks;
       kb.forLoop(zero, args.inChannels, blockChannels, [&](Index first) {
         Index last = min(first + blockChannels, args.inChannels);
-        auto columnsAt = [&](Index block) {
-          return (block - firstBlock) * (blockSteps * blockPixels);
-        };
-        kb.forLoop(firstBlock, lastBlock, 1, [&](Index block) {
-          gather(image, block, first, last, columnsAt(block));
-        });
-        Index firstStep = first * volume, lastStep = last * volume;
+        unit.firstStep = first * volume;
+        unit.lastStep = last * volume;
+        kb.forLoop(unit.firstBlock, unit.lastBlock, 1,
+                   [&](Index block) { gather(unit, block); });
         kb.forLoop(firstPanel, lastPanel, 1, [&](Index panel) {
           if (!spec.format.isFloat())
-            emitUnpackPanel(kb, spec.format, args.weight, panel, firstStep,
-                            lastStep, steps, weights);
-          kb.forLoop(firstBlock, lastBlock, 1, [&](Index block) {
-            multiply(image, block, panel, firstStep, lastStep,
-                     columnsAt(block));
-          });
+            emitUnpackPanel(kb, spec.format, args.weight, panel, unit.firstStep,
+                            unit.lastStep, steps, weights);
+          multiply(unit, panel);
         });
       });
     });
@@ -110,11 +128,12 @@ void ConvEmitter::emit() {
 
 /// Columns of the implicit matrix: for each step (channel, position in the
 /// filter) the inputs of the block's output positions, zero outside.
-void ConvEmitter::gather(Index image, Index block, Index firstChannel,
-                         Index lastChannel, Index columnsAt) {
+void ConvEmitter::gather(const Unit &unit, Index block) {
   Index begin = block * blockPixels;
   Index end = min(begin + blockPixels, pixels);
   Index width = args.outSize[2];
+  Index firstChannel = unit.firstStep / volume;
+  Index lastChannel = unit.lastStep / volume;
   ConvWindow window(kb, spec, args);
   kb.forLoop(begin / width, ceilDiv(end, width), 1, [&](Index row) {
     Index rowBegin = row * width;
@@ -123,124 +142,160 @@ void ConvEmitter::gather(Index image, Index block, Index firstChannel,
     kb.forLoop(from, to, lanes, [&](Index x) {
       Index count = min(to - x, lanes);
       Value storeMask = kb.maskBelow(count);
-      Index columnAt = columnsAt + (rowBegin + x - begin);
-      window.forTaps(row, x, count, [&](Index tap, const WindowRow &source) {
-        // Addresses are carried: products of indices would take more time
-        // than the copy.
-        Index planeSize = window.planeSize();
-        int64_t columnStep = volume * blockPixels;
-        Values start = {(image * args.inChannels + firstChannel) * planeSize,
-                        columnAt + tap * blockPixels};
-        kb.forUnrolled(firstChannel, lastChannel, 4, start,
+      Index columnAt = columnsAt(unit, block) + (rowBegin + x - begin);
+      // Addresses are carried: products of indices would take more time than
+      // the copy.
+      Index planeSize = window.planeSize();
+      Index firstPlane =
+          (unit.image * args.inChannels + firstChannel) * planeSize;
+      auto copyPlanes = [&](ArrayRef<WindowRow> taps, Index columnAt) {
+        kb.forUnrolled(firstChannel, lastChannel, taps.size() == 1 ? 4 : 1,
+                       {firstPlane, columnAt},
                        [&](Index, int64_t count, ValueRange iter) {
                          Index from = kb.index(iter[0]), to = kb.index(iter[1]);
                          for (int64_t i = 0; i < count; ++i) {
-                           kb.storeMasked(window.load(source, from), columns,
-                                          to, storeMask);
+                           for (auto [tap, source] : llvm::enumerate(taps))
+                             kb.storeMasked(window.load(source, from), columns,
+                                            to + tap * blockPixels, storeMask);
                            from = from + planeSize;
-                           to = to + columnStep;
+                           to = to + volume * blockPixels;
                          }
                          return Values{from, to};
                        });
+      };
+      if (volume <= ConvWindow::maxUnrolled)
+        return copyPlanes(window.getTaps(row, x, count), columnAt);
+      window.forTaps(row, x, count, [&](Index tap, const WindowRow &source) {
+        copyPlanes(source, columnAt + tap * kb.index(blockPixels));
       });
     });
   });
 }
 
-void ConvEmitter::multiply(Index image, Index block, Index panel,
-                           Index firstStep, Index lastStep, Index columnsAt) {
+/// One panel by all blocks. A part of a panel and the columns of a block are in
+/// the first-level cache together.
+void ConvEmitter::multiply(const Unit &unit, Index panel) {
   Index firstChannel = panel * panelWidth;
   Index weightsAt = spec.format.isFloat()
-                        ? (panel * steps + firstStep) * panelWidth
+                        ? (panel * steps + unit.firstStep) * panelWidth
                         : kb.index(0);
   Index lastChannel = min(firstChannel + panelWidth, args.outChannels);
-  kb.forLoop(firstChannel, lastChannel, rows, [&](Index channel) {
-    kb.forLoop(
-        kb.index(0), kb.index(blockPixels), lanes * vectors, [&](Index x) {
-          emitTile(image, block * blockPixels + x, channel, firstStep, lastStep,
-                   weightsAt + (channel - firstChannel), columnsAt + x);
-        });
+  Index fullEnd =
+      firstChannel + (lastChannel - firstChannel) / rows * kb.index(rows);
+  kb.forLoop(unit.firstBlock, unit.lastBlock, 1, [&](Index block) {
+    Index begin = block * blockPixels;
+    Index end = min(begin + blockPixels, pixels);
+    auto emitRows = [&](Index x, int64_t width) {
+      auto emit = [&](Index channel, bool full) {
+        emitTile(unit, {channel, x, weightsAt + (channel - firstChannel),
+                        columnsAt(unit, block) + (x - begin), width, full});
+      };
+      kb.forLoop(firstChannel, fullEnd, rows,
+                 [&](Index channel) { emit(channel, true); });
+      kb.ifThen(kb.lt(fullEnd, lastChannel), [&] { emit(fullEnd, false); });
+    };
+    // The last block has fewer vectors.
+    for (int64_t width = 1; width <= vectors; ++width) {
+      Value fits = kb.le(begin + (width - 1) * lanes + 1, end);
+      if (width < vectors)
+        fits = kb.both(fits, kb.le(end, begin + width * lanes));
+      kb.ifThen(fits, [&] { emitRows(begin, width); });
+    }
   });
 }
 
-/// `rows` output channels by `vectors` vectors of output positions. The first
-/// part of the contraction starts from zero, later ones from the output.
-void ConvEmitter::emitTile(Index image, Index pixel, Index channel,
-                           Index firstStep, Index lastStep, Index weightsAt,
-                           Index columnsAt) {
-  SmallVector<Index> channels;
-  for (int64_t r = 0; r < rows; ++r)
-    channels.push_back(r == 0 ? channel
-                              : min(channel + r, args.outChannels - 1));
-  Values masks;
-  for (int64_t v = 0; v < vectors; ++v)
-    masks.push_back(kb.maskBelow(pixels - (pixel + v * lanes)));
-
-  Values init = kb.ifYield(
-      kb.eq(firstStep, 0), [&] { return Values(rows * vectors, kb.zeros()); },
+/// The first part of the contraction starts from zero, later ones from what the
+/// output holds.
+Values ConvEmitter::startSums(const Unit &unit, const Tile &tile,
+                              ValueRange masks) {
+  return kb.ifYield(
+      kb.eq(unit.firstStep, 0),
+      [&] { return Values(rows * tile.vectors, kb.zeros()); },
       [&] {
         Values sums;
-        for (Index c : channels)
-          for (int64_t v = 0; v < vectors; ++v)
-            sums.push_back(kb.loadMasked(
-                args.out, outAt(image, c, pixel + v * lanes), masks[v]));
+        for (int64_t r = 0; r < rows; ++r) {
+          Index channel = tile.channel + r;
+          if (!tile.full)
+            channel = min(channel, args.outChannels - 1);
+          Index at = outAt(unit.image, channel, tile.pixel);
+          for (int64_t v = 0; v < tile.vectors; ++v)
+            sums.push_back(kb.loadMasked(args.out, at + v * lanes, masks[v]));
+        }
         return sums;
       });
-  Values sums = kb.forLoop(
-      kb.index(0), lastStep - firstStep, 1, init,
-      [&](Index step, ValueRange iter) {
-        Values next(iter), inputs;
-        for (int64_t v = 0; v < vectors; ++v)
-          inputs.push_back(kb.loadVector(
-              columns, columnsAt + step * blockPixels + v * lanes));
-        for (int64_t r = 0; r < rows; ++r) {
-          Value w = kb.loadSplat(weights, weightsAt + step * panelWidth + r);
-          for (int64_t v = 0; v < vectors; ++v)
-            next[r * vectors + v] = kb.fma(w, inputs[v], next[r * vectors + v]);
-        }
-        return next;
-      });
+}
 
-  auto storeRow = [&](int64_t r, bool last) {
-    for (int64_t v = 0; v < vectors; ++v) {
-      Index at = outAt(image, channels[r], pixel + v * lanes);
-      Value x = sums[r * vectors + v];
+void ConvEmitter::storeSums(const Unit &unit, const Tile &tile,
+                            ValueRange masks, ValueRange sums, bool last) {
+  auto storeRow = [&](int64_t r) {
+    Index channel = tile.channel + r;
+    Index at = outAt(unit.image, channel, tile.pixel);
+    for (int64_t v = 0; v < tile.vectors; ++v) {
+      Value x = sums[r * tile.vectors + v];
       if (last) {
         if (spec.epilogue.bias)
-          x = kb.fadd(x, kb.loadSplat(args.bias, channels[r]));
+          x = kb.fadd(x, kb.loadSplat(args.bias, channel));
         if (spec.epilogue.residual)
-          x = kb.fadd(x, kb.loadMasked(args.residual, at, masks[v]));
+          x = kb.fadd(x,
+                      kb.loadMasked(args.residual, at + v * lanes, masks[v]));
         if (!KernelBuilder::isExpensive(spec.epilogue.activation))
           x = kb.emitActivation(spec.epilogue.activation, x);
       }
-      kb.storeMasked(x, args.out, at, masks[v]);
+      kb.storeMasked(x, args.out, at + v * lanes, masks[v]);
     }
   };
-  auto storeRows = [&](bool last) {
-    for (int64_t r = 0; r < rows; ++r) {
-      if (r == 0)
-        storeRow(r, last);
-      else
-        kb.ifThen(kb.lt(channel + r, args.outChannels),
-                  [&] { storeRow(r, last); });
-    }
-  };
+  for (int64_t r = 0; r < rows; ++r) {
+    if (r == 0 || tile.full)
+      storeRow(r);
+    else
+      kb.ifThen(kb.lt(tile.channel + r, args.outChannels),
+                [&] { storeRow(r); });
+  }
+}
+
+/// Expensive activations are a loop: unrolled they would not fit into the
+/// registers.
+void ConvEmitter::activateStored(const Unit &unit, const Tile &tile,
+                                 ValueRange masks) {
+  kb.forLoop(tile.channel, min(tile.channel + rows, args.outChannels), 1,
+             [&](Index channel) {
+               Index at = outAt(unit.image, channel, tile.pixel);
+               for (int64_t v = 0; v < tile.vectors; ++v) {
+                 Value x = kb.loadMasked(args.out, at + v * lanes, masks[v]);
+                 x = kb.emitActivation(spec.epilogue.activation, x);
+                 kb.storeMasked(x, args.out, at + v * lanes, masks[v]);
+               }
+             });
+}
+
+void ConvEmitter::emitTile(const Unit &unit, const Tile &tile) {
+  Values masks;
+  for (int64_t v = 0; v < tile.vectors; ++v)
+    masks.push_back(kb.maskBelow(pixels - (tile.pixel + v * lanes)));
+  Values sums = kb.forLoop(
+      kb.index(0), unit.lastStep - unit.firstStep, 1,
+      startSums(unit, tile, masks), [&](Index step, ValueRange iter) {
+        Values next(iter), inputs;
+        for (int64_t v = 0; v < tile.vectors; ++v)
+          inputs.push_back(kb.loadVector(
+              columns, tile.columnsAt + step * blockPixels + v * lanes));
+        for (int64_t r = 0; r < rows; ++r) {
+          Value w =
+              kb.loadSplat(weights, tile.weightsAt + step * panelWidth + r);
+          for (int64_t v = 0; v < tile.vectors; ++v) {
+            Value &sum = next[r * tile.vectors + v];
+            sum = kb.fma(w, inputs[v], sum);
+          }
+        }
+        return next;
+      });
   kb.ifThenElse(
-      kb.lt(lastStep, steps), [&] { storeRows(false); },
+      kb.lt(unit.lastStep, steps),
+      [&] { storeSums(unit, tile, masks, sums, false); },
       [&] {
-        storeRows(true);
-        Activation activation = spec.epilogue.activation;
-        if (!KernelBuilder::isExpensive(activation))
-          return;
-        kb.forLoop(channel, min(channel + rows, args.outChannels), 1,
-                   [&](Index c) {
-                     for (int64_t v = 0; v < vectors; ++v) {
-                       Index at = outAt(image, c, pixel + v * lanes);
-                       Value x = kb.loadMasked(args.out, at, masks[v]);
-                       kb.storeMasked(kb.emitActivation(activation, x),
-                                      args.out, at, masks[v]);
-                     }
-                   });
+        storeSums(unit, tile, masks, sums, true);
+        if (KernelBuilder::isExpensive(spec.epilogue.activation))
+          activateStored(unit, tile, masks);
       });
 }
 

@@ -43,27 +43,24 @@ void ConvWindow::forTaps(Index row, Index x, Index count,
           });
 }
 
-WindowRow ConvWindow::getRow(Index row, Index x, Index count, Index kd,
-                             Index kh, Index kw) {
-  Index height = args.outSize[1];
-  Index out[3] = {row / height, row % height, x};
-  Index tap[3] = {kd, kh, kw};
-  SmallVector<Index, 3> in;
-  for (int64_t i = 0; i < 3; ++i)
-    in.push_back(out[i] * spec.strides[i] + tap[i] * spec.dilations[i] -
-                 spec.padBegin[i]);
-  WindowRow result;
-  result.at = (in[0] * args.inSize[1] + in[1]) * args.inSize[2] + in[2];
+SmallVector<WindowRow> ConvWindow::getTaps(Index row, Index x, Index count) {
+  SmallVector<WindowRow> taps;
+  for (int64_t kd = 0; kd < spec.kernel[0]; ++kd)
+    for (int64_t kh = 0; kh < spec.kernel[1]; ++kh)
+      for (int64_t kw = 0; kw < spec.kernel[2]; ++kw)
+        taps.push_back(
+            getRow(row, x, count, kb.index(kd), kb.index(kh), kb.index(kw)));
+  return taps;
+}
 
-  // Lanes [begin, end) are inside; none are if the whole row is outside.
-  Index zero = kb.index(0);
-  Value inside = kb.both(kb.le(zero, in[1]), kb.lt(in[1], args.inSize[1]));
-  if (spec.kernel[0] != 1 || spec.padBegin[0] != 0)
-    inside = kb.both(inside,
-                     kb.both(kb.le(zero, in[0]), kb.lt(in[0], args.inSize[0])));
+WindowRow ConvWindow::getColumns(Index x, Index count, Index kw) {
   int64_t stride = spec.strides[2];
-  Index begin = max(zero - in[2], 0);
-  Index available = args.inSize[2] - in[2];
+  Index in = x * stride + kw * spec.dilations[2] - spec.padBegin[2];
+  WindowRow result;
+  result.at = in;
+  // Lanes [begin, end) are inside.
+  Index begin = max(kb.index(0) - in, 0);
+  Index available = args.inSize[2] - in;
   Index end;
   if (stride == 1) {
     end = min(available, count);
@@ -73,12 +70,38 @@ WindowRow ConvWindow::getRow(Index row, Index x, Index count, Index kd,
     begin = ceilDiv(begin, stride);
     end = min(ceilDiv(max(available, 0), stride), count);
   }
-  end = kb.index(kb.b.createOrFold<arith::SelectOp>(kb.loc, inside, Value(end),
-                                                    Value(zero)));
   result.mask = kb.maskRange(begin, end);
   if (stride == 2)
     result.secondMask = kb.maskRange(begin - lanes, end - lanes);
   return result;
+}
+
+WindowRow ConvWindow::moveDown(const WindowRow &columns, Index rows,
+                               Value inside) {
+  WindowRow result = columns;
+  result.at = rows * args.inSize[2] + columns.at;
+  Value all = kb.splat(inside);
+  result.mask = kb.both(columns.mask, all);
+  if (columns.secondMask)
+    result.secondMask = kb.both(columns.secondMask, all);
+  return result;
+}
+
+WindowRow ConvWindow::getRow(Index row, Index x, Index count, Index kd,
+                             Index kh, Index kw) {
+  Index height = args.outSize[1];
+  Index zero = kb.index(0);
+  Index depthAt = row / height * spec.strides[0] + kd * spec.dilations[0] -
+                  spec.padBegin[0];
+  Index heightAt = row % height * spec.strides[1] + kh * spec.dilations[1] -
+                   spec.padBegin[1];
+  Value inside =
+      kb.both(kb.le(zero, heightAt), kb.lt(heightAt, args.inSize[1]));
+  if (spec.kernel[0] != 1 || spec.padBegin[0] != 0)
+    inside = kb.both(
+        inside, kb.both(kb.le(zero, depthAt), kb.lt(depthAt, args.inSize[0])));
+  return moveDown(getColumns(x, count, kw), depthAt * args.inSize[1] + heightAt,
+                  inside);
 }
 
 Value ConvWindow::load(const WindowRow &row, Index planeAt) {

@@ -28,7 +28,7 @@ class MatMulEmitter {
 public:
   MatMulEmitter(KernelBuilder &kernel, const MatMulSpec &spec,
                 const MatMulArguments &arguments)
-      : kb(kernel), spec(spec), args(arguments), rows(kernel.target.tileRows()),
+      : kb(kernel), spec(spec), args(arguments), rows(kernel.target.avx512 ? 12 : 4),
         vectors(kernel.target.tileVectors()),
         panels(ceilDiv(arguments.n, panelWidth)) {}
 

@@ -40,10 +40,22 @@ public:
           llvm::function_ref<Values(Index, const WindowRow &, mlir::ValueRange)>
               body);
 
+  /// What all taps of a small filter read, in order, without loops.
+  llvm::SmallVector<WindowRow> getTaps(Index row, Index x, Index count);
+  /// Filters up to this size are small.
+  static constexpr int64_t maxUnrolled = 16;
+
   /// Inputs of a tap in the plane that starts at `planeAt`.
   mlir::Value load(const WindowRow &row, Index planeAt);
   /// Elements of a plane of the input (one channel of one image).
   Index planeSize() { return args.inSize[0] * args.inSize[1] * args.inSize[2]; }
+
+  /// The columns that one tap reads, in the first row of a plane, for outputs
+  /// from `x` on.
+  WindowRow getColumns(Index x, Index count, Index kw);
+  /// The same `rows` (of depth and height) further on: none if those lie
+  /// outside, as `inside` says.
+  WindowRow moveDown(const WindowRow &columns, Index rows, mlir::Value inside);
 
 private:
   WindowRow getRow(Index row, Index x, Index count, Index kd, Index kh,

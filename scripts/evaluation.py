@@ -12,7 +12,6 @@ import base64
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -31,10 +30,6 @@ import nibble  # noqa: E402
 
 class Missing(unittest.SkipTest):
     """Something that only some machines have; a test that needs it is skipped."""
-
-
-class CompileError(nibble.NibbleError):
-    """nibble-compile refused a model."""
 
 
 # Options of nibble-compile for the columns of every table.
@@ -74,7 +69,7 @@ def compile_model(
     """Compiles with the options and returns the binary.
 
     Done once per model, options and build of the compiler, or always if `fresh`.
-    Raises CompileError with what the compiler said.
+    Raises nibble.CompileError with what the compiler said.
     """
     library = BUILD / "lib/libNibble.so"
     stamp = library.stat().st_mtime_ns if library.exists() else 0
@@ -84,13 +79,7 @@ def compile_model(
     out = folder / (model.stem + suffix)
     if fresh or not out.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [tool("nibble-compile"), str(model), "-o", str(out), *options]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        if result.returncode:
-            raise CompileError(
-                f"nibble-compile {model.name} {' '.join(options)}: status "
-                f"{result.returncode}\n{result.stderr[-4000:]}"
-            )
+        nibble.compile(model, out, options=options)
     return out
 
 

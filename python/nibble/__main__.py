@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
+from .cli_text import add_verbs
 from .errors import NibbleError
 from .export import DecoderOptions, export_model
-from .generate import generate
 from .runtime import Model
 from .tokenizer import Tokenizer
 
@@ -24,29 +23,17 @@ def _export(args: argparse.Namespace) -> None:
     options = DecoderOptions(
         padding=not args.no_padding, select_logits=not args.all_logits, opset=args.opset
     )
-    path = export_model(args.source, args.output, options, args.tokenizer, args.rope_theta)
-    print(path)
-
-
-def _generate(args: argparse.Namespace) -> None:
-    tokenizer = Tokenizer.load(args.tokenizer)
-    model = Model(args.model, threads=args.threads)
-    prompt = tokenizer.encode(args.prompt)
-    tokens: list[int] = list(prompt)
-    start = time.perf_counter()
-    shown = ""
-    for token in generate(model, prompt, args.tokens):
-        tokens.append(token)
-        # Whole text again, so that a character split over tokens is not cut.
-        text = tokenizer.decode(tokens)
-        if not text.endswith("\ufffd"):
-            print(text[len(shown) :], end="", flush=True)
-            shown = text
-    print(tokenizer.decode(tokens)[len(shown) :])
-    if args.stats:
-        seconds = time.perf_counter() - start
-        count = len(tokens) - len(prompt)
-        print(f"{count} tokens, {count / seconds:.1f} tokens/s", file=sys.stderr)
+    print(
+        export_model(
+            args.source,
+            args.output,
+            options,
+            args.tokenizer,
+            args.rope_theta,
+            args.adapter,
+            args.merge_adapter,
+        )
+    )
 
 
 def _load_inputs(pairs: list[str]) -> dict[str, np.ndarray]:
@@ -90,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         "in llama2.c's format (.bin)",
     )
     export.add_argument("-o", "--output", required=True, help="folder for model.onnx")
+    export.add_argument("--adapter", metavar="DIR", help="a LoRA adapter in PEFT's format")
+    export.add_argument(
+        "--merge-adapter",
+        action="store_true",
+        help="add the adapter to the weights, instead of computing it beside them",
+    )
     export.add_argument(
         "--no-padding", action="store_true", help="leave out the input attention_mask"
     )
@@ -121,14 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=0)
     run.set_defaults(run=_run)
 
-    text = verbs.add_parser("generate", help="continue a text, most likely token first")
-    text.add_argument("model", help="a compiled language model (.so)")
-    text.add_argument("--tokenizer", required=True, help="its tokenizer in llama2.c's format")
-    text.add_argument("--prompt", default="", help="text to continue; default: an empty one")
-    text.add_argument("--tokens", type=int, default=256, help="most positions to use")
-    text.add_argument("--threads", type=int, default=0)
-    text.add_argument("--stats", action="store_true", help="print tokens per second")
-    text.set_defaults(run=_generate)
+    add_verbs(verbs)
     return parser
 
 

@@ -1,14 +1,16 @@
 # Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Greedy text generation with a model that carries its keys and values along."""
+"""Text generation with models that carry their keys and values along."""
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Protocol, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from .errors import NibbleError
+from .sampling import Sampler, Sampling
 from .tokenizer import BOS
 
 
@@ -45,6 +47,7 @@ def step(
     *,
     mask: np.ndarray | None = None,
     last_only: bool = False,
+    copy: bool = True,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Feeds tokens to a model and returns logits and the new cache.
 
@@ -55,6 +58,8 @@ def step(
       mask: 1 for tokens and 0 for padding, integers [batch, past + n]; padding
         stands on the left. Default: no padding.
       last_only: compute the logits of the last position only, if the model can.
+      copy: False for a cache in the model's own memory, valid until the next step
+        (for a `nibble.Model`; see its `run`).
 
     Returns:
       float32 logits [batch, n, vocabulary] (or [batch, 1, vocabulary]), cache.
@@ -79,30 +84,39 @@ def step(
     if "logit_positions" in known:
         wanted = [-1] if last_only else range(count)
         inputs["logit_positions"] = np.asarray(wanted, np.int64)
-    out = model.run(inputs)
+    out = model.run(inputs) if copy else model.run(inputs, copy=False)
     present = {name: out[name.replace("past_key_values.", "present.")] for name in cache}
     logits = out["logits"]
     return logits[:, -1:] if last_only else logits, present
 
 
-def generate(model: Runnable, prompt: Sequence[int], positions: int = 256) -> Iterator[int]:
-    """Yields the most likely continuation of `prompt`, token by token.
+def generate(
+    model: Runnable,
+    prompt: Sequence[int],
+    positions: int = 256,
+    sampling: Sampling = Sampling(),
+    stops: Sequence[int] | frozenset[int] = (BOS,),
+) -> Iterator[int]:
+    """Yields a continuation of `prompt`, token by token.
 
-    Stops after `positions` tokens have been fed or when the model produces the
-    start token. On equal logits the lowest token number wins.
+    Stops after `positions` tokens have been fed, or when the model produces one of
+    the tokens `stops`, which is not yielded. By default the most likely token is
+    taken, and on equal logits the lowest token number.
     """
     if not prompt:
         raise NibbleError("generation needs a prompt of at least one token")
-    tokens = np.asarray([list(prompt)], np.int64)
+    sampler, used = Sampler(sampling), list(prompt)
+    tokens = np.asarray([used], np.int64)
     cache = empty_cache(model)
     fed = 0
     while True:
         logits, cache = step(model, tokens, cache, last_only=True)
         fed += tokens.shape[1]
-        token = int(np.argmax(logits[0, -1]))
-        if token == BOS:
+        token = sampler.choose(logits[0, -1], used)
+        if token in stops:
             return
         yield token
         if fed >= positions:
             return
+        used.append(token)
         tokens = np.asarray([[token]], np.int64)

@@ -242,9 +242,7 @@ class Model:
         ranks = range(info.rank)
         shape = tuple(None if info.dims[i] < 0 else info.dims[i] for i in ranks)
         names = tuple(info.dim_names[i].decode() for i in ranks)
-        return TensorInfo(
-            info.name.decode(), _dtype(info.dtype), _DTYPES[info.dtype], shape, names
-        )
+        return TensorInfo(info.name.decode(), _dtype(info.dtype), _DTYPES[info.dtype], shape, names)
 
     def _text(self, function: str) -> str:
         return getattr(self._lib, function)(self._handle()).decode("utf-8", "replace")
@@ -302,15 +300,28 @@ class Model:
         """Bytes that this thread's context holds for intermediate values and outputs."""
         return self._lib.nibble_context_memory(self._context())
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        *,
+        copy: bool = True,
+        out: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
         """Computes all outputs.
 
         Args:
           inputs: an array for every input of the model, by name. Arrays must
             have the input's element type; lists and numbers are converted to it.
+            Dense arrays in row-major order are read where they are.
+          copy: False returns the model's own memory instead of copies. Such an
+            array is valid until this thread's next run of this model, and may
+            be an input of that run.
+          out: arrays for some of the outputs, by name: dense, writable, of the
+            output's type, and at least as large as it. The result is written there.
 
         Returns:
-          The outputs by name, as arrays that the caller owns.
+          The outputs by name: those of `out` as views of its arrays, the others
+          as arrays that the caller owns, or as `copy` says.
 
         Raises:
           NibbleError: an input is missing, unknown, or of another type or shape,
@@ -338,10 +349,33 @@ class Model:
                 c_dims[0],
             )
         results, count = self._local.results, len(self.outputs)
+        # What the run before left there would be taken for the caller's arrays.
+        c.memset(results, 0, c.sizeof(results))
+        if out:
+            self._give(results, out)
         if self._lib.nibble_run(context, packed, len(alive), results, count):
             raise NibbleError(self._error(context))
-        outputs = _TENSOR.iter_unpack(results)
-        return {info.name: _copy_out(*output) for info, output in zip(self.outputs, outputs)}
+        found = {}
+        for info, output in zip(self.outputs, _TENSOR.iter_unpack(results)):
+            if out and info.name in out:
+                found[info.name] = _beginning(out[info.name], *output)
+            else:
+                found[info.name] = _copy_out(*output) if copy else _view(self, *output)
+        return found
+
+    def _give(self, results: c.Array[_Tensor], out: Mapping[str, np.ndarray]) -> None:
+        """Sets the caller's arrays as where outputs go."""
+        known = {info.name: number for number, info in enumerate(self.outputs)}
+        for name, array in out.items():
+            if name not in known:
+                raise NibbleError(f"no output '{name}'; the model has {', '.join(known)}")
+            flags, wanted = array.flags, self.outputs[known[name]].dtype
+            if array.dtype != wanted or not (flags.c_contiguous and flags.writeable):
+                raise NibbleError(
+                    f"the array for output '{name}' must be dense, writable and {wanted}"
+                )
+            result = results[known[name]]
+            result.data, result.bytes = array.ctypes.data, array.nbytes
 
     def profile(self) -> list[LayerProfile]:
         """Time of every layer in this thread's runs; empty without profile=True."""
@@ -373,12 +407,47 @@ class Model:
             self.close()
 
 
+class _ModelMemory:
+    """Memory of a model's context as NumPy sees it; keeps the model alive."""
+
+    def __init__(self, model: Model, data: int, size: int):
+        self._model = model
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (size,),
+            "typestr": "|u1",
+            "data": (data, False),
+        }
+
+
+def _shape(rank: int, dims: int) -> tuple[int, ...]:
+    return struct.unpack(f"{rank}q", c.string_at(dims, 8 * rank))
+
+
+# The fields of a _Tensor, as arrays.
+
+
+def _view(
+    model: Model, name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
+) -> np.ndarray:
+    """The memory itself."""
+    if not size:  # NumPy takes no null pointer, not even for an empty array.
+        return np.empty(_shape(rank, dims), _dtype(dtype))
+    memory = np.asarray(_ModelMemory(model, data, size))
+    return memory.view(_dtype(dtype)).reshape(_shape(rank, dims))
+
+
+def _beginning(
+    array: np.ndarray, name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
+) -> np.ndarray:
+    """The part of the caller's array that a result was written to."""
+    return array.reshape(-1)[: size // array.itemsize].reshape(_shape(rank, dims))
+
+
 def _copy_out(
     name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
 ) -> np.ndarray:
-    """An array of what the fields of a _Tensor describe."""
-    shape = struct.unpack(f"{rank}q", c.string_at(dims, 8 * rank))
-    out = np.empty(shape, _dtype(dtype))
+    out = np.empty(_shape(rank, dims), _dtype(dtype))
     if out.nbytes:
         c.memmove(out.__array_interface__["data"][0], data, out.nbytes)
     return out

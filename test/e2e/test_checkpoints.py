@@ -139,7 +139,9 @@ class Gguf(Temporary):
                 read_checkpoint(path)
 
 
-class Folders(Temporary):
+class FolderCase(Temporary):
+    """Folders as Hugging Face writes them."""
+
     def write(self, **changes) -> Path:
         config, weights = self.model = small_model(tied=False)
         settings = dict(
@@ -165,6 +167,8 @@ class Folders(Temporary):
         write_safetensors(self.file, self.tensors)
         return self.folder
 
+
+class Folders(FolderCase):
     def fails(self, pattern: str, source: Path):
         with self.assertRaisesRegex(NibbleError, pattern):
             export_model(source, self.folder / "out")
@@ -233,6 +237,64 @@ class Folders(Temporary):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         self.assertLess(peak, 2 * largest + (1 << 20))
+
+
+class Adapters(FolderCase):
+    """LoRA in PEFT's format, in the weights and beside them."""
+
+    def adapter(self, extra: dict = {}, **settings) -> Path:
+        rng, folder = np.random.default_rng(8), self.folder / "lora"
+        folder.mkdir(exist_ok=True)
+        config = {"peft_type": "LORA", "r": 3, "lora_alpha": 6, "bias": "none"} | settings
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        tensors, self.deltas = dict(extra), {}
+        for layer, (out, into) in (
+            ("layers.0.self_attn.q_proj", (24, 24)), ("layers.1.mlp.down_proj", (24, 40)),
+        ):  # fmt: skip
+            a, b = (rng.normal(0, 0.3, n).astype(np.float32) for n in ((3, into), (out, 3)))
+            name = "base_model.model.model." + layer
+            tensors |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+            self.deltas[f"model.{layer}.weight"] = b @ a
+        write_safetensors(folder / "adapter_model.safetensors", tensors)
+        return folder
+
+    def logits(self, **options) -> np.ndarray:
+        path = export_model(self.folder, self.folder / "out", **options)
+        model = s.Reference(path)
+        return s.nibble.step(model, np.asarray([[1, 7, 49, 3]]), s.nibble.empty_cache(model))[0]
+
+    def test_merged_and_beside(self):
+        self.write()
+        for settings, scale in (({}, 2), ({"use_rslora": True}, 6 / 3**0.5),
+                                ({"alpha_pattern": {"q_proj": 3, "down_proj": 3}}, 1)):  # fmt: skip
+            adapter = self.adapter(**settings)
+            merged, beside = (
+                self.logits(adapter=adapter, merge_adapter=merge) for merge in (True, False)
+            )
+            changed = dict(self.tensors)
+            for name, delta in self.deltas.items():
+                changed[name] = changed[name] + np.float32(scale) * delta
+            write_safetensors(self.file, changed)
+            want = self.logits()
+            write_safetensors(self.file, self.tensors)
+            self.assertGreater(np.abs(want - self.logits()).max(), 0.05)
+            for got in (merged, beside):
+                np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
+
+    def test_adapter_messages(self):
+        self.write()
+        for pattern, arguments in (
+            ("peft_type 'IA3'", {"peft_type": "IA3"}),
+            ("not supported: use_dora", {"use_dora": True}),
+            ("no LoRA of a matrix: x.y", {"extra": {"x.y": np.ones(2, np.float32)}}),
+        ):
+            with self.subTest(pattern), self.assertRaisesRegex(NibbleError, pattern):
+                self.logits(adapter=self.adapter(**arguments))
+        layer = "base_model.model.model.layers.7.mlp.up_proj"
+        shapes = {f"{layer}.lora_A.weight": (3, 24), f"{layer}.lora_B.weight": (40, 3)}
+        extra = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+        with self.assertRaisesRegex(NibbleError, "layers.7.mlp.up_proj.weight.* does not fit"):
+            self.logits(adapter=self.adapter(extra))
 
 
 class Pickles(Temporary):

@@ -15,7 +15,15 @@ from .bert import BertConfig
 from .gguf_file import GgufFile, read_gguf
 from .gguf_tokenizer import tokenizer_files
 from .gpt2 import Gpt2Config
-from .huggingface import Checkpoint, Config, rename, split_qkv
+from .huggingface import (
+    GPT2_NAMES,
+    LLAMA_NAMES,
+    Checkpoint,
+    Config,
+    adapt,
+    rename,
+    split_qkv,
+)
 from .llama import LlamaConfig
 from .rope import Rope
 from .tensors import Weight
@@ -157,8 +165,12 @@ def _unpermute(config: LlamaConfig, weights: dict[str, Weight]) -> None:
             weights[name] = weight.reordered(_interleaved_rows(heads, config.head_dim))
 
 
-def read_gguf_model(path: str | os.PathLike[str]) -> Checkpoint:
-    """Reads a GGUF file with its tokenizer.
+def read_gguf_model(
+    path: str | os.PathLike[str],
+    adapter: str | os.PathLike[str] | None = None,
+    merge_adapter: bool = False,
+) -> Checkpoint:
+    """Reads a GGUF file with its tokenizer, and a LoRA adapter for it.
 
     Raises NibbleError for an architecture or tensors that are not known, for
     missing ones, and for damaged files.
@@ -174,6 +186,10 @@ def read_gguf_model(path: str | os.PathLike[str]) -> Checkpoint:
     weights = rename(path, file.tensors, _NAMES)
     if isinstance(config, LlamaConfig) and architecture == "llama":
         _unpermute(config, weights)
+    if adapter:
+        # Adapters name weights as Hugging Face does, whatever the base comes in.
+        names = {"gpt2": GPT2_NAMES}.get(architecture, LLAMA_NAMES)
+        adapt(path, weights, adapter, names, merge_adapter)
     weights = split_qkv(weights, config.dim)
     files: dict[str, Any] = dict(tokenizer_files(file))
     described = {

@@ -161,6 +161,12 @@ class GraphBuilder:
         """x @ weight.T + bias, for a weight [out, in], which is stored as [in, out]."""
         table = self.weight(name + ".weight", weight, transpose=True)
         y = self.node("MatMul", name, [x, table])
+        if weight.adapter:
+            low = self.weight(name + ".lora_A.weight", weight.adapter.a.T)
+            low = self.node("MatMul", name + ".lora_A", [x, low])
+            high = self.weight(name + ".lora_B.weight", weight.adapter.b.T)
+            high = self.node("MatMul", name + ".lora_B", [low, high])
+            y = self.node("Add", name + ".add_lora", [y, high])
         if bias is not None:
             y = self.node("Add", name + ".add_bias", [y, self.weight(name + ".bias", bias)])
         return y

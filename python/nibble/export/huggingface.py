@@ -8,20 +8,23 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from ..errors import NibbleError
 from .bert import BertConfig
 from .gpt2 import Gpt2Config
 from .llama import LlamaConfig
+from .lora import read_lora
 from .names import listed
 from .pytorch_file import read_pytorch
 from .rope import Rope
 from .safetensors_file import read_safetensors
+from .settings import Settings
 from .tensors import Weight
 
 Config = LlamaConfig | Gpt2Config | BertConfig
@@ -41,32 +44,6 @@ class Checkpoint:
     weights: dict[str, Weight]
     files: dict[str, Path | bytes]
     """Files to put beside the model, by name."""
-
-
-class Settings:
-    """`config.json`, with messages that name the file and the key."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        try:
-            self.values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise NibbleError(f"{path}: cannot read: {error.strerror}") from error
-        except ValueError as error:
-            raise NibbleError(f"{path}: not JSON: {error}") from error
-        if not isinstance(self.values, dict):
-            raise NibbleError(f"{path}: expected a JSON object")
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """A value, or the default when it is missing or null."""
-        value = self.values.get(key)
-        return default if value is None else value
-
-    def number(self, key: str, default: int | float | None = None) -> Any:
-        value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise NibbleError(f"{self.path}: {key} is {value!r}, expected a number")
-        return value
 
 
 def _rope(settings: Settings) -> Rope:
@@ -183,7 +160,7 @@ class _Family:
     tied: bool = False
 
 
-_LLAMA_NAMES = (
+LLAMA_NAMES = (
     (r".*rotary_emb\.inv_freq", ""),
     (r"(?:model\.)?embed_tokens\.weight", "embed.weight"),
     (r"(?:model\.)?norm\.weight", "norm.weight"),
@@ -203,7 +180,7 @@ _LLAMA_NAMES = (
         r"layers.\1.mlp.\2.\3",
     ),
 )
-_GPT2_NAMES = (
+GPT2_NAMES = (
     (r".*\.attn\.(masked_)?bias", ""),
     (r"(?:transformer\.)?wte\.weight", "embed.weight"),
     (r"(?:transformer\.)?wpe\.weight", "positions.weight"),
@@ -240,34 +217,45 @@ _BERT_NAMES = (
     (r"cls\.predictions\.bias", "lm_head.bias"),
 )
 _FAMILIES = {
-    "llama": _Family(_llama_config, _LLAMA_NAMES),
-    "mistral": _Family(_llama_config, _LLAMA_NAMES),
-    "qwen2": _Family(_llama_config, _LLAMA_NAMES),
-    "qwen3": _Family(_llama_config, _LLAMA_NAMES),
-    "smollm3": _Family(_llama_config, _LLAMA_NAMES, tied=True),
-    "gpt2": _Family(_gpt2_config, _GPT2_NAMES, tied=True),
+    "llama": _Family(_llama_config, LLAMA_NAMES),
+    "mistral": _Family(_llama_config, LLAMA_NAMES),
+    "qwen2": _Family(_llama_config, LLAMA_NAMES),
+    "qwen3": _Family(_llama_config, LLAMA_NAMES),
+    "smollm3": _Family(_llama_config, LLAMA_NAMES, tied=True),
+    "gpt2": _Family(_gpt2_config, GPT2_NAMES, tied=True),
     "bert": _Family(_bert_config, _BERT_NAMES, tied=True),
 }
 
 
-def rename(
-    path: Path | str, weights: dict[str, Weight], names: tuple[tuple[str, str], ...]
-) -> dict[str, Weight]:
-    """Weights under our names; NibbleError with all the names that no pattern matches."""
-    renamed, unknown = {}, []
-    for name, weight in weights.items():
-        for pattern, ours in names:
-            if match := re.fullmatch(pattern, name):
-                if ours:
-                    renamed[match.expand(ours)] = weight
-                break
-        else:
+def our_names(
+    path: Path | str, names: Iterable[str], patterns: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """Our name for each of theirs, without those of tensors that are not needed.
+
+    Raises NibbleError with all the names that no pattern matches.
+    """
+    found, unknown = {}, []
+    for name in names:
+        matches = (
+            (match, ours) for pattern, ours in patterns if (match := re.fullmatch(pattern, name))
+        )
+        match, ours = next(matches, (None, ""))
+        if match is None:
             unknown.append(name)
+        elif ours:
+            found[name] = match.expand(ours)
     if unknown:
         raise NibbleError(
             f"{path}: tensors that this architecture does not have: {listed(unknown)}"
         )
-    return renamed
+    return found
+
+
+def rename(
+    path: Path | str, weights: dict[str, Weight], patterns: tuple[tuple[str, str], ...]
+) -> dict[str, Weight]:
+    """Weights under our names, as `our_names` has them."""
+    return {ours: weights[theirs] for theirs, ours in our_names(path, weights, patterns).items()}
 
 
 def split_qkv(weights: dict[str, Weight], dim: int) -> dict[str, Weight]:
@@ -311,8 +299,29 @@ def _read_weights(folder: Path) -> dict[str, Weight]:
     )
 
 
-def read_huggingface(folder: Path) -> Checkpoint:
-    """Reads a folder with config.json and weights.
+def adapt(
+    path: Path | str,
+    weights: dict[str, Weight],
+    folder: str | os.PathLike[str],
+    patterns: tuple[tuple[str, str], ...],
+    merge: bool,
+) -> None:
+    """Adds the LoRA adapter of a folder to the weights that it names, or beside them."""
+    adapters = read_lora(folder)
+    for theirs, ours in our_names(folder, adapters, patterns).items():
+        adapter, weight = adapters[theirs], weights.get(ours)
+        wanted = (adapter.b.shape[0], adapter.a.shape[1])
+        if weight is None or weight.shape != wanted or ours == "embed.weight":
+            raise NibbleError(
+                f"{folder}: the adapter of {theirs}, {list(wanted)}, does not fit {path}"
+            )
+        weights[ours] = weight.adapted(adapter, merge)
+
+
+def read_huggingface(
+    folder: Path, adapter: str | os.PathLike[str] | None = None, merge_adapter: bool = False
+) -> Checkpoint:
+    """Reads a folder with config.json and weights, and a LoRA adapter for it.
 
     Raises NibbleError for an architecture or tensors that are not known, for
     missing ones, and for damaged files.
@@ -337,6 +346,9 @@ def read_huggingface(folder: Path) -> Checkpoint:
         for name, weight in weights.items():
             if re.search(r"(qkv|\.o|up|down)\.weight$", name) and len(weight.shape) == 2:
                 weights[name] = weight.transposed()
+    if adapter:
+        adapt(folder, weights, adapter, family.names, merge_adapter)
+    if isinstance(config, Gpt2Config):
         weights = split_qkv(weights, config.dim)
     if settings.get("tie_word_embeddings", family.tied):
         weights.pop("lm_head.weight", None)

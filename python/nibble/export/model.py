@@ -20,19 +20,28 @@ from .llama import LlamaConfig, build_llama
 from .llama2c import read_llama2c
 
 
-def read_checkpoint(source: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(
+    source: str | os.PathLike[str],
+    adapter: str | os.PathLike[str] | None = None,
+    merge_adapter: bool = False,
+) -> Checkpoint:
     """Reads a GGUF file, a Hugging Face folder or a llama2.c file, by what it is.
+
+    `adapter` is a folder with a LoRA adapter of PEFT, added beside the weights
+    that it names or, with `merge_adapter`, to them.
 
     Raises NibbleError when it is none of them, or not one that is supported.
     """
     path = Path(source)
     if path.is_dir():
-        return read_huggingface(path)
+        return read_huggingface(path, adapter, merge_adapter)
     if not path.exists():
         raise NibbleError(f"{path}: no such file or folder")
     if path.suffix == ".gguf":
-        return read_gguf_model(path)
+        return read_gguf_model(path, adapter, merge_adapter)
     if path.suffix == ".bin":
+        if adapter:
+            raise NibbleError(f"{path}: LoRA adapters for llama2.c checkpoints are not supported")
         config, weights = read_llama2c(path)
         return Checkpoint(config, weights, {})
     raise NibbleError(
@@ -55,6 +64,8 @@ def export_model(
     options: DecoderOptions = DecoderOptions(),
     tokenizer: str | os.PathLike[str] | None = None,
     rope_theta: float | None = None,
+    adapter: str | os.PathLike[str] | None = None,
+    merge_adapter: bool = False,
 ) -> Path:
     """Writes OUTPUT/model.onnx, its weights in model.onnx.data, and the tokenizer's files.
 
@@ -67,6 +78,8 @@ def export_model(
       options: which inputs a decoder gets.
       tokenizer: a file in llama2.c's format to put beside the model.
       rope_theta: base of the rotary frequencies, instead of the checkpoint's.
+      adapter: folder with a LoRA adapter in PEFT's format.
+      merge_adapter: add it to the weights, instead of computing it beside them.
 
     Returns:
       The path of model.onnx.
@@ -76,7 +89,7 @@ def export_model(
     """
     require_onnx()
     out = Path(output)
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, adapter, merge_adapter)
     if rope_theta is not None:
         if not isinstance(checkpoint.config, LlamaConfig) or rope_theta <= 0:
             raise NibbleError(

@@ -11,6 +11,7 @@ another `Weight`, and the bytes are touched only when the ONNX file is written.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
@@ -32,8 +33,21 @@ def to_float32(array: np.ndarray, kind: str) -> np.ndarray:
     return array.astype(np.float32, copy=False)
 
 
+@dataclass(frozen=True)
+class Adapter:
+    """A low-rank addition to a weight [out, in]: b a, with a [r, in] and b [out, r].
+
+    The scale of the adapter is in b.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+
+
 class Weight:
     """A tensor of a checkpoint: `shape`, and float32 elements on demand.
+
+    `adapter` is what a graph adds beside the weight, or None.
 
     Args:
       shape: sizes, none for a scalar.
@@ -43,6 +57,7 @@ class Weight:
     def __init__(self, shape: tuple[int, ...], read: Callable[[int, int], np.ndarray]):
         self.shape = tuple(int(size) for size in shape)
         self._read = read
+        self.adapter: Adapter | None = None
 
     def __repr__(self) -> str:
         return f"Weight{list(self.shape)}"
@@ -93,18 +108,26 @@ class Weight:
 
     def part(self, begin: int, end: int) -> "Weight":
         """Rows [begin, end) as a weight of their own."""
-        return Weight(
+        piece = Weight(
             (end - begin, *self.shape[1:]),
             lambda first, last: self.rows(begin + first, begin + last),
         )
+        if self.adapter:
+            piece.adapter = Adapter(self.adapter.a, self.adapter.b[begin:end])
+        return piece
 
     def reordered(self, order: np.ndarray) -> "Weight":
         """Row i of the result is row order[i] of this."""
         return Weight(self.shape, lambda begin, end: self.array()[order[begin:end]])
 
-    def plus(self, update: Callable[[], np.ndarray]) -> "Weight":
-        """The sum with what `update` returns, an array of the same shape."""
-        return Weight(self.shape, lambda begin, end: self.rows(begin, end) + update()[begin:end])
+    def adapted(self, adapter: Adapter, merge: bool) -> "Weight":
+        """The weight with an adapter added, or beside it."""
+        if merge:
+            a, b = adapter.a, adapter.b
+            return Weight(self.shape, lambda begin, end: self.rows(begin, end) + b[begin:end] @ a)
+        both = Weight(self.shape, self._read)
+        both.adapter = adapter
+        return both
 
 
 def read_bytes(path: str | os.PathLike[str], offset: int, size: int) -> bytearray:

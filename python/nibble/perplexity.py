@@ -1,0 +1,131 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How well a language model predicts a text, and how far it is from another one.
+
+The text's tokens are cut into windows that follow each other. In each, every
+token but the first is predicted from those before it in the window. Perplexity
+is exp of the mean negative log-likelihood. Against a reference model come the
+mean Kullback-Leibler divergence of the predicted distributions, D(reference ||
+model) in nats, and how often both hold the same token for the most likely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .errors import NibbleError
+from .generate import Runnable, empty_cache, step
+from .sampling import log_softmax
+
+# Positions whose logits are held at once: a vocabulary may have 100 000 tokens.
+_STEP = 256
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Result of `perplexity`; the last four are None without a reference."""
+
+    perplexity: float
+    nll: float
+    """Mean negative log-likelihood per token, in nats."""
+    error: float
+    """Standard error of `nll`, from its spread over the tokens."""
+    tokens: int
+    """Tokens that were predicted."""
+    windows: int
+    window: int
+    reference_perplexity: float | None = None
+    kl_divergence: float | None = None
+    """Mean over the tokens, in nats."""
+    kl_divergence_99: float | None = None
+    """The 99th percentile."""
+    same_top: float | None = None
+    """Share of the tokens for which both models have the same most likely one."""
+
+    def as_dict(self) -> dict[str, float | int]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def _log_probabilities(model: Runnable, tokens: np.ndarray):
+    """Log probabilities after each token, [n, vocabulary], some positions at a time."""
+    cache = empty_cache(model)
+    for begin in range(0, len(tokens), _STEP):
+        logits, cache = step(model, tokens[None, begin : begin + _STEP], cache)
+        yield log_softmax(logits[0])
+
+
+def perplexity(
+    model: Runnable,
+    tokens: Sequence[int],
+    window: int = 512,
+    reference: Runnable | None = None,
+    windows: int | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Perplexity:
+    """Scores a model on a text.
+
+    Args:
+      model: a compiled model, or anything that runs like one.
+      tokens: the text; what does not fill a window is left out.
+      window: tokens of a window, at least 2.
+      reference: a model to compare with, of the same vocabulary.
+      windows: most windows to use.
+      progress: called after each window with its number, the number of windows
+        and the perplexity so far.
+
+    Raises:
+      NibbleError: the text is shorter than a window, or the vocabularies differ.
+    """
+    if window < 2:
+        raise NibbleError(f"window is {window}, expected at least 2 tokens")
+    count = len(tokens) // window
+    if windows is not None:
+        count = min(count, windows)
+    if count == 0:
+        raise NibbleError(f"the text has {len(tokens)} tokens, fewer than a window of {window}")
+    nll, reference_nll, kl, same = [], [], [], []
+    for number in range(count):
+        part = np.asarray(tokens[number * window : (number + 1) * window], np.int64)
+        # The last token predicts nothing of this window.
+        fed, targets = part[:-1], part[1:]
+        theirs = _log_probabilities(reference, fed) if reference is not None else None
+        done = 0
+        for ours in _log_probabilities(model, fed):
+            wanted = targets[done : done + len(ours), None]
+            done += len(ours)
+            nll.append(-np.take_along_axis(ours, wanted, 1)[:, 0])
+            if theirs is None:
+                continue
+            base = next(theirs)
+            if base.shape != ours.shape:
+                raise NibbleError(
+                    f"the reference model has {base.shape[1]} tokens, the model {ours.shape[1]}"
+                )
+            reference_nll.append(-np.take_along_axis(base, wanted, 1)[:, 0])
+            kl.append((np.exp(base) * (base - ours)).sum(1))
+            same.append(base.argmax(1) == ours.argmax(1))
+        if progress:
+            progress(number + 1, count, math.exp(np.concatenate(nll).mean()))
+    scores = np.concatenate(nll)
+    extra = {}
+    if reference is not None:
+        divergence = np.concatenate(kl)
+        extra = dict(
+            reference_perplexity=math.exp(np.concatenate(reference_nll).mean()),
+            kl_divergence=float(divergence.mean()),
+            kl_divergence_99=float(np.percentile(divergence, 99)),
+            same_top=float(np.concatenate(same).mean()),
+        )
+    return Perplexity(
+        perplexity=math.exp(scores.mean()),
+        nll=float(scores.mean()),
+        error=float(scores.std() / math.sqrt(len(scores))),
+        tokens=len(scores),
+        windows=count,
+        window=window,
+        **extra,
+    )

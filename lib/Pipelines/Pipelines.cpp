@@ -35,8 +35,9 @@ void nibble::buildOnnxPipeline(OpPassManager &passes) {
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {
-  add(passes, "func.func(convert-onnx-to-nibble),convert-onnx-to-linalg,"
-              "canonicalize,cse");
+  add(passes, "func.func(onnx-propagate-quantization,"
+              "convert-onnx-integers-to-nibble,convert-onnx-to-nibble),"
+              "convert-onnx-to-linalg,canonicalize,cse");
 }
 
 void nibble::buildAssignPipeline(OpPassManager &passes,
@@ -70,8 +71,10 @@ void nibble::buildQuantizePipeline(
 }
 
 void nibble::buildLinalgPipeline(OpPassManager &passes) {
-  add(passes, "func.func(nibble-pack-weights,convert-nibble-to-linalg),"
-              "func.func(linalg-fuse-elementwise-ops),canonicalize,cse");
+  add(passes, "func.func(nibble-sort-groups,nibble-pack-weights,"
+              "convert-nibble-to-linalg),"
+              "func.func(nibble-fuse-dequantized-inputs,linalg-fuse-"
+              "elementwise-ops),canonicalize,cse");
 }
 
 void nibble::buildVectorPipeline(OpPassManager &passes,

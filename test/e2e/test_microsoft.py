@@ -204,6 +204,66 @@ class Products(Case):
         self.check("MatMulInteger16", [a, b])
 
 
+class PackedWeights(Case):
+    """Weights of 2, 4 and 8 bits, never as floats."""
+
+    def matmul(self, label, bits, n, k, block, rows=(3,), zeros=None, order=None, bias=False):
+        blocks = -(-k // block)
+        b = self.codes(n, blocks, block * bits // 8), True
+        scales = (self.rng.random((n, blocks)) * 0.1 + 0.01).astype(np.float32)
+        if zeros == "packed":
+            zeros = self.codes(n, -(-blocks * bits // 8)), True
+        elif zeros == "float":
+            zeros = (self.rng.random((n, blocks)) * (1 << bits)).astype(np.float32), True
+        index = None
+        if order == "shuffled":
+            index = self.rng.permutation(np.arange(blocks * block) // block).astype(np.int32), True
+        x = self.floats(*rows, k), False
+        inputs = [x, b, (scales, True), zeros, index, (self.floats(n), True) if bias else None]
+        while inputs[-1] is None:
+            inputs.pop()
+        self.check("MatMulNBits", inputs, label=label, rtol=1e-4, K=k, N=n, bits=bits, block_size=block)
+
+    def test_4_bits(self):
+        self.matmul("a", 4, 40, 96, 32)
+        self.matmul("b", 4, 7, 100, 16, rows=(1,), zeros="packed")
+        self.matmul("c", 4, 33, 129, 64, rows=(2, 9), zeros="packed", bias=True)
+        self.matmul("d", 4, 12, 64, 256, zeros="float")
+        self.matmul("e", 4, 64, 256, 128, rows=(2, 20), zeros="float")
+
+    def test_2_bits(self):
+        self.matmul("a", 2, 40, 96, 32)
+        self.matmul("b", 2, 7, 100, 16, rows=(1,), zeros="packed")
+
+    def test_8_bits(self):
+        self.matmul("a", 8, 40, 96, 32)
+        self.matmul("b", 8, 7, 100, 16, rows=(1,), zeros="packed", bias=True)
+
+    def test_order_of_activation(self):
+        self.matmul("a", 4, 40, 96, 32, order="shuffled")
+        self.matmul("b", 4, 9, 100, 32, order="shuffled")
+        self.matmul("c", 4, 9, 100, 32, order="shuffled", zeros="float", rows=(20,))
+
+    def test_float_never_appears(self):
+        self.matmul("", 4, 40, 96, 32)
+        path = s.WORK / "microsoft/test_float_never_appears.onnx"
+        out = path.with_suffix(".mlir")
+        ran = s.run_tool("nibble-compile", path, "-o", out, "--compile-to=quantized")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        text = out.read_text()
+        self.assertIn("scheme = #nibble.scheme<int4, group = 32, scale = f32, packing = rows>", text)
+        self.assertNotIn("nibble.dequantize", text)
+        self.assertNotIn("tensor<40x96xf32>", text)
+
+    def test_gather(self):
+        rows = np.array([[0, 7], [3, 1]], np.int64), False
+        for label, zeros in [("a", None), ("z", (self.codes(8, 2), True))]:
+            data = self.codes(8, 32), True
+            scales = (self.rng.random((8, 4)) * 0.1).astype(np.float32), True
+            self.check("GatherBlockQuantized", [data, rows, scales, zeros], label=label, bits=4,
+                       block_size=16, quantize_axis=1)  # fmt: skip
+
+
 class Floats(Case):
     def test_fused_conv(self):
         x, w = (self.floats(1, 3, 8, 9), False), (self.floats(4, 3, 3, 3), True)

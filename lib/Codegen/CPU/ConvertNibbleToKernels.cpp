@@ -116,9 +116,7 @@ FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
   unsigned bits = scheme.getBits();
   if (scheme.getCodebook() != CodebookKind::Int || bits < 2 || bits > 8 ||
       scheme.getSecondType() || scheme.getGroupIndex() ||
-      scheme.getOutliers() != 0 ||
-      (scheme.getZero() != ZeroKind::None &&
-       scheme.getZero() != ZeroKind::Integer))
+      scheme.getOutliers() != 0 || scheme.getZero() == ZeroKind::Minimum)
     return fail("there is no CPU kernel for ") << scheme;
   if (scheme.getPacking() != packing)
     return fail("expected a weight in ")
@@ -127,6 +125,7 @@ FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
            << "; run nibble-pack-weights first";
   format.bits = bits;
   format.hasZeros = scheme.hasZeros();
+  format.floatZeros = scheme.getZero() == ZeroKind::Float;
   format.scaleType = scheme.getScaleType();
   if (scheme.getNumGroups(k) > 1)
     format.group = scheme.getGroupLength(k);

@@ -37,7 +37,7 @@ std::string WeightFormat::getName() const {
     os << "g" << group << "_";
   os << scaleType;
   if (hasZeros)
-    os << "_z";
+    os << (floatZeros ? "_fz" : "_z");
   return name;
 }
 
@@ -62,6 +62,10 @@ Values PanelReader::loadZeros(Index panel, Index group, Index k) {
   Index at = (panel * format.numGroups(k) + group) * panelWidth;
   for (int64_t v = first; v < first + numVectors; ++v) {
     Value zero = kb.loadVector(operands.zeros, at + v * lanes);
+    if (format.floatZeros) {
+      zeros.push_back(kb.toF32(zero));
+      continue;
+    }
     zero = arith::ExtUIOp::create(kb.b, kb.loc, kb.i32Vector(), zero);
     zeros.push_back(
         arith::SIToFPOp::create(kb.b, kb.loc, kb.f32Vector(), zero));

@@ -138,8 +138,12 @@ void RowEmitter::emit(Value out, Index at) {
     Value zero;
     if (format.hasZeros) {
       zero = kb.load(operands.zeros, row * groups + group);
-      zero = arith::ExtUIOp::create(b, kb.loc, b.getI32Type(), zero);
-      zero = arith::SIToFPOp::create(b, kb.loc, b.getF32Type(), zero);
+      if (format.floatZeros) {
+        zero = kb.toF32(zero);
+      } else {
+        zero = arith::ExtUIOp::create(b, kb.loc, b.getI32Type(), zero);
+        zero = arith::SIToFPOp::create(b, kb.loc, b.getF32Type(), zero);
+      }
     }
     Index begin = group * length;
     Index end = min(begin + length, k);

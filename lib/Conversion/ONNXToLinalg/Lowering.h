@@ -374,6 +374,14 @@ Value matmulBroadcast(OpLowering &l, Value a, Value b, Type elem);
 Value quantizeScalar(Scalars &s, Value x, Value scale, Value zero, Type to,
                      bool isUnsigned);
 
+/// The bytes that a DequantizeLinear with one scale makes an input from, with
+/// the scale as f32 and the zero point as i32.
+struct DequantizedInput {
+  Value codes, scale, zero;
+  bool isUnsigned;
+};
+std::optional<DequantizedInput> getDequantizedInput(OpLowering &l, unsigned i);
+
 /// exp(x - max) over its sum along an axis; nothing overflows.
 Value softmax(OpLowering &l, Value x, int64_t axis, Type elem);
 

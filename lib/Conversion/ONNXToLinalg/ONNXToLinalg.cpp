@@ -152,6 +152,22 @@ private:
   LoweringState &state;
 };
 
+/// Bytes that were signed, unsigned or signless are all signless now.
+struct DropSignCast : OpConversionPattern<UnrealizedConversionCastOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(UnrealizedConversionCastOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (op->getNumOperands() != 1 || op->getNumResults() != 1 ||
+        getTypeConverter()->convertType(op.getType(0)) !=
+            adaptor.getInputs()[0].getType())
+      return failure();
+    rewriter.replaceOp(op, adaptor.getInputs()[0]);
+    return success();
+  }
+};
+
 class ConvertONNXToLinalg
     : public nibble::impl::ConvertONNXToLinalgBase<ConvertONNXToLinalg> {
 public:
@@ -199,6 +215,8 @@ public:
 
     RewritePatternSet patterns(ctx);
     patterns.add<LowerOperator>(types, ctx, table, state);
+    patterns.add<DropSignCast>(types, ctx);
+    target.addIllegalOp<UnrealizedConversionCastOp>();
     populateControlFlowPatterns(patterns, types, state);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);

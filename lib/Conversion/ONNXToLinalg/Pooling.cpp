@@ -257,13 +257,26 @@ static LogicalResult lowerAveragePool(OpLowering &l) {
     return failure();
   bool includePad = l.getInt("count_include_pad", 0) != 0;
   Type elem = l.outElem(), acc = computeType(elem);
-  Value zero = l.scalars().constant(acc, 0);
-  Value padded =
-      padSpatial(l, l.in(0), *dims, l.scalars().constant(l.inElem(0), 0));
   WindowLoops w(l, *dims, l.in(0));
-  Value sums = foldWindows(
-      l, padded, w, zero,
-      [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); }, false);
+  std::optional<DequantizedInput> bytes = getDequantizedInput(l, 0);
+  Value sums;
+  if (bytes) {
+    // Integers are summed as they are, padding has the code of zero.
+    Scalars s = l.scalars();
+    Type i32 = l.b.getI32Type();
+    Value padding = s.cast(bytes->zero, l.b.getI8Type(), false, false);
+    sums = foldWindows(
+        l, padSpatial(l, bytes->codes, *dims, padding), w, s.integer(i32, 0),
+        [&](Scalars &s, ValueRange v) {
+          return s.add(v[1], s.cast(v[0], i32, bytes->isUnsigned, false));
+        },
+        false);
+  } else {
+    sums = foldWindows(
+        l, padSpatial(l, l.in(0), *dims, l.scalars().constant(l.inElem(0), 0)),
+        w, l.scalars().constant(acc, 0),
+        [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); }, false);
+  }
 
   auto isZero = [](OpFoldResult x) { return getConstantIntValue(x) == 0; };
   bool unpadded = llvm::all_of(*dims, [&](const SpatialDim &d) {
@@ -280,16 +293,25 @@ static LogicalResult lowerAveragePool(OpLowering &l) {
     ends.push_back(l.value(includePad ? l.add(d.in, d.high) : d.in));
   }
   Value full = l.scalars().fromIndex(l.value(l.product(kernel)), acc);
+  Value zeros;
+  if (bytes) {
+    Value taps =
+        l.scalars().fromIndex(l.value(l.product(kernel)), l.b.getI32Type());
+    zeros = l.scalars().mul(bytes->zero, taps);
+  }
   return l.done(l.map(sums, elem, [&](Scalars &s, ValueRange v) {
+    Value sum = v[0];
+    if (bytes)
+      sum = s.mul(s.cast(s.sub(sum, zeros), acc, false, false), bytes->scale);
     if (unpadded)
-      return s.div(v[0], full);
+      return s.div(sum, full);
     Value count = s.integer(s.b.getIndexType(), 1);
     for (auto [i, d] : llvm::enumerate(*dims)) {
       Value o = linalg::IndexOp::create(s.b, s.loc, 2 + i);
       count = s.mul(count,
                     countTaps(s, d, o, low[i], kernels[i], firsts[i], ends[i]));
     }
-    return s.div(v[0], s.fromIndex(count, acc));
+    return s.div(sum, s.fromIndex(count, acc));
   }));
 }
 

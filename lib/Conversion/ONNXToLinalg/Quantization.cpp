@@ -149,6 +149,35 @@ static LogicalResult lowerDequantizeLinear(OpLowering &l) {
       }));
 }
 
+std::optional<DequantizedInput> getDequantizedInput(OpLowering &l, unsigned i) {
+  Operation *op = l.op->getOperand(i).getDefiningOp();
+  // What `lowerDequantizeLinear` made of it: codes, scale, zero point.
+  auto loop = l.in(i).getDefiningOp<linalg::GenericOp>();
+  if (!op || op->getName().getStringRef() != "onnx.DequantizeLinear" || !loop ||
+      !l.inElem(i).isF32())
+    return std::nullopt;
+  OperandRange inputs = loop.getInputs();
+  auto typeOf = [&](unsigned k) {
+    return cast<RankedTensorType>(inputs[k].getType());
+  };
+  if (inputs.size() < 2 || !typeOf(0).getElementType().isInteger(8))
+    return std::nullopt;
+  for (unsigned k = 1; k < inputs.size(); ++k)
+    if (!typeOf(k).hasStaticShape() || typeOf(k).getNumElements() != 1)
+      return std::nullopt;
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  DequantizedInput result;
+  result.isUnsigned = type.getElementType().isUnsignedInteger();
+  result.codes = inputs[0];
+  Scalars s = l.scalars();
+  result.scale = s.cast(l.scalarOf(inputs[1]), l.b.getF32Type(), false, false);
+  result.zero = inputs.size() == 3
+                    ? s.cast(l.scalarOf(inputs[2]), l.b.getI32Type(),
+                             result.isUnsigned, false)
+                    : s.integer(l.b.getI32Type(), 0);
+  return result;
+}
+
 /// To uint8 with the range of the tensor, which is made to hold zero.
 static LogicalResult lowerDynamicQuantizeLinear(OpLowering &l) {
   Value x = l.in(0);

@@ -27,7 +27,9 @@ namespace {
 template <typename OpTy>
 OpTy getExtensible(Value value, Operation *user) {
   auto op = value.getDefiningOp<OpTy>();
-  if (!op || op.getActivation().value_or(Activation::None) != Activation::None)
+  // An integer product may have another type of result.
+  if (!op || !getElementTypeOrSelf(value.getType()).isF32() ||
+      op.getActivation().value_or(Activation::None) != Activation::None)
     return OpTy();
   // All uses by the one user: x + x reads x twice.
   if (!value.hasOneUse() || *value.user_begin() != user)
@@ -71,9 +73,9 @@ std::optional<float> getScalar(Value value) {
 std::pair<Value, int64_t> traceDim(Value value, int64_t dim) {
   while (Operation *op = value.getDefiningOp()) {
     auto rank = [](Value v) { return cast<ShapedType>(v.getType()).getRank(); };
-    if (isa<MatMulOp>(op) && dim < rank(value) - 1)
+    if (isa<MatMulOp, MatMulIntegerOp>(op) && dim < rank(value) - 1)
       value = op->getOperand(0);
-    else if (isa<ConvOp, onnx::MaxPoolOp, onnx::AveragePoolOp,
+    else if (isa<ConvOp, ConvIntegerOp, onnx::MaxPoolOp, onnx::AveragePoolOp,
                  onnx::GlobalAveragePoolOp, onnx::BatchNormalizationOp>(op) &&
              dim == 0)
       value = op->getOperand(0);
@@ -249,7 +251,8 @@ struct FuseGate : OpRewritePattern<onnx::MulOp> {
       Value result = mul->getOperand(side);
       Operation *gate = mul->getOperand(1 - side).getDefiningOp();
       auto op = result.getDefiningOp<OpTy>();
-      if (!op || !gate || !gate->hasOneUse() || gate->getNumOperands() == 0 ||
+      if (!op || !getElementTypeOrSelf(result.getType()).isF32() || !gate ||
+          !gate->hasOneUse() || gate->getNumOperands() == 0 ||
           gate->getOperand(0) != result || result.getType() != mul.getType())
         continue;
       if (op.getActivation().value_or(Activation::None) != Activation::None ||
@@ -284,6 +287,13 @@ void populateFuseElementwisePatterns(RewritePatternSet &patterns) {
   patterns.add<FuseBias<MatMulOp>, FuseBias<ConvOp>, FuseResidual<MatMulOp>,
                FuseResidual<ConvOp>, FuseActivation<MatMulOp>,
                FuseActivation<ConvOp>, FuseGate<MatMulOp>, FuseGate<ConvOp>>(
+      patterns.getContext());
+}
+
+void populateIntegerEpiloguePatterns(RewritePatternSet &patterns) {
+  patterns.add<FuseResidual<MatMulIntegerOp>, FuseResidual<ConvIntegerOp>,
+               FuseActivation<MatMulIntegerOp>, FuseActivation<ConvIntegerOp>,
+               FuseGate<MatMulIntegerOp>, FuseGate<ConvIntegerOp>>(
       patterns.getContext());
 }
 

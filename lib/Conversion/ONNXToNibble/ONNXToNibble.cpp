@@ -9,6 +9,7 @@
 #include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
 
 #include "ConstantWeight.h"
+#include "Patterns.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -26,20 +27,41 @@ namespace nibble {
 using namespace mlir;
 
 namespace nibble {
-namespace {
 
-/// The layer name of an ONNX operator as the list that the dialect keeps.
 ArrayAttr getLayers(Operation *op) {
   Builder b(op->getContext());
   auto name = op->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
   return name ? b.getArrayAttr(name) : b.getArrayAttr({});
 }
 
-/// A ranked tensor of float32, which is what the kernels compute with.
 RankedTensorType getFloatTensor(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   return type && type.getElementType().isF32() ? type : RankedTensorType();
 }
+
+FailureOr<onnx::WindowAttrs>
+getConvWindow(Operation *op, RankedTensorType input, RankedTensorType weight) {
+  int64_t rank = input.getRank();
+  if (rank < 3 || rank > 5 || weight.getRank() != rank ||
+      !weight.hasStaticShape() || weight.getNumElements() == 0)
+    return failure();
+  FailureOr<onnx::WindowAttrs> window = onnx::WindowAttrs::get(
+      op, weight.getShape().drop_front(2), [&] { return op->emitError(); });
+  if (failed(window))
+    return failure();
+  if (window->isSame()) {
+    for (int64_t d = 0; d < rank - 2; ++d) {
+      if (input.isDynamicDim(d + 2))
+        return failure();
+      window->resolveSamePadding(d, input.getDimSize(d + 2));
+    }
+  }
+  if (llvm::any_of(window->pads, [](int64_t pad) { return pad < 0; }))
+    return failure();
+  return window;
+}
+
+namespace {
 
 /// True if `value` is [n], whoever made it.
 bool isVector(Value value, int64_t n) {
@@ -210,19 +232,9 @@ struct ConvertConv : OpRewritePattern<onnx::ConvOp> {
     if (bias && !isVector(bias, shape[0]))
       return rewriter.notifyMatchFailure(op, "bias of another shape");
 
-    FailureOr<onnx::WindowAttrs> window = onnx::WindowAttrs::get(
-        op, shape.drop_front(2), [&] { return op.emitError(); });
+    FailureOr<onnx::WindowAttrs> window = getConvWindow(op, input, weightType);
     if (failed(window))
-      return failure();
-    if (window->isSame()) {
-      for (int64_t d = 0; d < input.getRank() - 2; ++d) {
-        if (input.isDynamicDim(d + 2))
-          return rewriter.notifyMatchFailure(op, "padding known at run time");
-        window->resolveSamePadding(d, input.getDimSize(d + 2));
-      }
-    }
-    if (llvm::any_of(window->pads, [](int64_t pad) { return pad < 0; }))
-      return rewriter.notifyMatchFailure(op, "negative padding");
+      return rewriter.notifyMatchFailure(op, "window of an unknown size");
 
     Location loc = op.getLoc();
     Value constant = createConstant(rewriter, loc, weight->value, weight->name);
@@ -311,6 +323,7 @@ struct ConvertONNXToNibblePass
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     populateONNXToNibblePatterns(set);
+    populatePackedProductPatterns(set);
     populateFuseElementwisePatterns(set);
     patterns = std::move(set);
     return success();

@@ -34,6 +34,8 @@ struct WeightFormat {
   /// 32 is a float weight without scales.
   unsigned bits = 32;
   bool hasZeros = false;
+  /// Zero points are floats of the scales' type, not codes.
+  bool floatZeros = false;
   /// Weights that share a scale; 0: all of a row.
   int64_t group = 0;
   /// Type of the scales; null for a float weight.

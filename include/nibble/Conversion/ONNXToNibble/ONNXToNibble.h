@@ -22,9 +22,26 @@ namespace nibble {
 /// the nibble dialect.
 void populateONNXToNibblePatterns(mlir::RewritePatternSet &patterns);
 
+/// Products with weights of 2 to 8 bits that a model brings along become
+/// operations of the nibble dialect with a scheme.
+void populatePackedProductPatterns(mlir::RewritePatternSet &patterns);
+
 /// Bias, residual and activation that follow an operation of the nibble dialect
 /// become part of it.
 void populateFuseElementwisePatterns(mlir::RewritePatternSet &patterns);
+
+/// Products of quantized tensors become integer products with scales.
+void populateQuantizedProductPatterns(mlir::RewritePatternSet &patterns);
+
+/// Scales, bias and quantization that follow an integer product become part of
+/// it.
+void populateIntegerStagePatterns(mlir::RewritePatternSet &patterns);
+
+/// Residuals and activations that follow an integer product become part of it.
+void populateIntegerEpiloguePatterns(mlir::RewritePatternSet &patterns);
+
+/// Functions of one quantized tensor become tables of 256 codes.
+void populateIntegerTablePatterns(mlir::RewritePatternSet &patterns);
 
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION

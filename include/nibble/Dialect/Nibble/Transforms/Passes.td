@@ -149,6 +149,63 @@ def NibbleVerifyQuantizedPass : Pass<"nibble-verify-quantized", "::mlir::func::F
   ];
 }
 
+def NibbleFuseDequantizedInputsPass
+    : Pass<"nibble-fuse-dequantized-inputs", "::mlir::func::FuncOp"> {
+  let summary = "Dequantize bytes where they are read";
+  let description = [{
+    A loop that makes a float of each byte of a tensor becomes part of every loop
+    that reads the floats, also of several, and of reductions: each reads bytes,
+    a quarter of the memory, and converts them. Together with
+    `linalg-fuse-elementwise-ops` what lies between dequantization and
+    quantization becomes one loop from bytes to bytes.
+
+    Before:
+    ```mlir
+    %0 = linalg.generic ... ins(%x : tensor<8xi8>) outs(%e : tensor<8xf32>) { ... arith.uitofp ... arith.mulf ... }
+    %1 = linalg.generic ... ins(%0, %y : tensor<8xf32>, tensor<8xf32>) outs(%e : tensor<8xf32>) { ... arith.addf ... }
+    ```
+    After:
+    ```mlir
+    %1 = linalg.generic ... ins(%x, %y : tensor<8xi8>, tensor<8xf32>) outs(%e : tensor<8xf32>) { ... arith.uitofp ... arith.mulf ... arith.addf ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def NibbleSortGroupsPass : Pass<"nibble-sort-groups", "::mlir::func::FuncOp"> {
+  let summary = "Bring weights with a group index into the order of the groups";
+  let description = [{
+    The columns of a weight whose `group_index` says which scale each has, as
+    quantization in the order of activation leaves them, are sorted by group, and
+    the columns of the input are gathered in the same order at run time. Groups
+    that are not all full are cut into runs of 16, the last filled up with
+    columns that meet a zero of the input.
+
+    Before:
+    ```mlir
+    %y = nibble.matmul %x weight(%w, %s group_index %g) {n = 8 : i64, k = 64 : i64,
+        scheme = #nibble.scheme<int4, group = 32, scale = f32, group_index, packing = rows>}
+      : (tensor<?x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>, tensor<64xi32>) -> tensor<?x8xf32>
+    ```
+    After:
+    ```mlir
+    %c = nibble.constant #c : tensor<64xi32>
+    %0 = linalg.generic ... ins(%c : tensor<64xi32>) outs(%e : tensor<?x64xf32>) {
+      ... %v = tensor.extract %x[%row, %column] : tensor<?x64xf32> ...
+    } -> tensor<?x64xf32>
+    %y = nibble.matmul %0 weight(%w2, %s) {n = 8 : i64, k = 64 : i64,
+        scheme = #nibble.scheme<int4, group = 32, scale = f32, packing = rows>}
+      : (tensor<?x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numSorted", "num-sorted", "Weights whose columns were sorted">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect",
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect"];
+}
+
 def NibblePackWeightsPass : Pass<"nibble-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Bring weights into the order that CPU kernels read";
   let description = [{

@@ -9,6 +9,7 @@
 #ifndef NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_H
 #define NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "nibble/Dialect/ONNX/IR/ONNXDialect.h"

@@ -116,4 +116,29 @@ def ONNXDecomposeMicrosoftPass : Pass<"onnx-decompose-microsoft", "::mlir::Modul
   let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
+def ONNXPropagateQuantizationPass
+    : Pass<"onnx-propagate-quantization", "::mlir::func::FuncOp"> {
+  let summary = "Move data as bytes, not as floats";
+  let description = [{
+    `DequantizeLinear` to float32 with one scale moves down through operators
+    that only move elements or choose among them (Reshape, Transpose, Slice,
+    Split, Gather, Pad with zeros, MaxPool, Resize to the nearest, Concat of
+    equal scales, ...); `QuantizeLinear` moves up through them, and through a
+    Concat of other scales. Where both meet with the same scale they vanish.
+    Bounds of Relu and Clip that no code exceeds vanish too.
+
+    Before:
+    ```mlir
+    %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x8x8xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x8x8xf32>
+    %1 = onnx.MaxPool(%0) {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>} : (tensor<1x3x8x8xf32>) -> (tensor<1x3x4x4xf32>, none)
+    %y = onnx.QuantizeLinear(%1, %s, %z) : (tensor<1x3x4x4xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x4x4xui8>
+    ```
+    After:
+    ```mlir
+    %y = onnx.MaxPool(%x) {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>} : (tensor<1x3x8x8xui8>) -> (tensor<1x3x4x4xui8>, none)
+    ```
+  }];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
 #endif // NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD

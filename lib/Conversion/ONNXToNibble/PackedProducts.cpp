@@ -1,0 +1,367 @@
+//===- PackedProducts.cpp - Floats times weights of few bits --------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+#include "QuantizedWeight.h"
+#include "mlir/IR/PatternMatch.h"
+#include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
+#include "nibble/Dialect/ONNX/IR/Window.h"
+#include "nibble/Quantizer/Packing.h"
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+ArrayRef<uint8_t> asUnsigned(ArrayRef<char> bytes) {
+  return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
+}
+
+/// A product with a packed weight in the place of `op`.
+MatMulOp createMatMul(OpBuilder &b, Operation *op, Type type, Value input,
+                      const QuantizedWeight &weight, int64_t n, int64_t k,
+                      Value bias) {
+  return MatMulOp::create(
+      b, op->getLoc(), type, input, weight.codes, weight.scales, weight.zeros,
+      weight.groupIndex, bias, /*residual=*/Value(), /*outs=*/Value(),
+      b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
+      /*transpose_weight=*/UnitAttr(), /*packed_float=*/UnitAttr(),
+      weight.scheme, ActivationAttr(), getLayers(op));
+}
+
+//===----------------------------------------------------------------------===//
+// Operators of com.microsoft
+//===----------------------------------------------------------------------===//
+
+/// Codes of `count` rows, each a whole number of bytes.
+std::vector<uint8_t> unpack(const ConstantData &data, int64_t rows,
+                            int64_t columns, unsigned bits) {
+  int64_t rowBytes = data.getNumElements() / rows;
+  int64_t padded = rowBytes * 8 / bits;
+  std::vector<uint8_t> all(rows * padded), codes(rows * columns);
+  quantizer::unpackRows(asUnsigned(data.expanded().getBytes()), rows, padded,
+                        bits, /*twosComplement=*/false, all);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(all.begin() + row * padded, columns,
+                codes.begin() + row * columns);
+  return codes;
+}
+
+struct ConvertMatMulNBits : OpRewritePattern<onnx::MicrosoftMatMulNBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::MicrosoftMatMulNBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getY().getType());
+    if (!type)
+      return rewriter.notifyMatchFailure(op, "unknown rank");
+    QuantizedRows weight;
+    if (failed(readWeight(op, weight)))
+      return rewriter.notifyMatchFailure(op, "the weight is not constant");
+    Location loc = op.getLoc();
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, loc, weight);
+    if (failed(packed))
+      return failure();
+
+    // The kernels compute in float32.
+    auto widen = [&](Value value) -> Value {
+      if (isa<NoneType>(value.getType()))
+        return Value();
+      auto from = cast<RankedTensorType>(value.getType());
+      if (from.getElementType().isF32())
+        return value;
+      return onnx::CastOp::create(rewriter, loc,
+                                  from.clone(rewriter.getF32Type()), value,
+                                  rewriter.getI64IntegerAttr(1));
+    };
+    Value input = widen(op.getA()), bias = widen(op.getBias());
+    if (bias && cast<RankedTensorType>(bias.getType()).getRank() != 1)
+      return rewriter.notifyMatchFailure(op, "bias is not a vector");
+    auto product = createMatMul(rewriter, op, type.clone(rewriter.getF32Type()),
+                                input, *packed, op.getN(), op.getK(), bias);
+    if (type.getElementType().isF32()) {
+      rewriter.replaceOp(op, product);
+      return success();
+    }
+    rewriter.replaceOpWithNewOp<onnx::CastOp>(
+        op, type, product.getResult(),
+        rewriter.getI64IntegerAttr(onnx::getONNXType(type.getElementType())));
+    return success();
+  }
+
+private:
+  static LogicalResult readWeight(onnx::MicrosoftMatMulNBitsOp op,
+                                  QuantizedRows &weight) {
+    auto given = [](Value value) { return !isa<NoneType>(value.getType()); };
+    FailureOr<ConstantData> codes = ConstantData::get(op.getB());
+    FailureOr<ConstantData> scales = ConstantData::get(op.getScales());
+    if (failed(codes) || failed(scales))
+      return failure();
+    weight.rows = op.getN();
+    weight.columns = op.getK();
+    weight.bits = op.getBits();
+    weight.group = op.getBlockSize();
+    weight.codes = unpack(*codes, weight.rows, weight.columns, weight.bits);
+    weight.scaleType = scales->getType().getElementType();
+    ConstantData all = scales->expanded();
+    weight.scales.assign(all.getBytes().begin(), all.getBytes().end());
+    if (Operation *constant = op.getB().getDefiningOp())
+      weight.name = constant->getAttrOfType<StringAttr>(
+          NibbleDialect::getLayerNameAttr());
+
+    int64_t groups = weight.getNumGroups();
+    if (!given(op.getZeroPoints())) {
+      weight.zeros.assign(weight.rows * groups, 1u << (weight.bits - 1));
+    } else {
+      FailureOr<ConstantData> zeros = ConstantData::get(op.getZeroPoints());
+      if (failed(zeros))
+        return failure();
+      Type element = zeros->getType().getElementType();
+      ConstantData expanded = zeros->expanded();
+      if (!isa<FloatType>(element))
+        weight.zeros = unpack(*zeros, weight.rows, groups, weight.bits);
+      else if (element == weight.scaleType)
+        weight.floatZeros.assign(expanded.getBytes().begin(),
+                                 expanded.getBytes().end());
+      else
+        return failure();
+    }
+    if (!given(op.getGIdx()))
+      return success();
+    FailureOr<ConstantData> index = ConstantData::get(op.getGIdx());
+    if (failed(index))
+      return failure();
+    std::vector<int64_t> groupOf(weight.columns);
+    if (failed(index->expanded().readIntegers(0, groupOf)))
+      return failure();
+    bool inOrder = true;
+    for (auto [column, group] : llvm::enumerate(groupOf)) {
+      if (group < 0 || group >= groups)
+        return op.emitOpError()
+               << "g_idx has the element " << group << " for input " << column
+               << ", expected 0 to " << groups - 1;
+      inOrder &= group == int64_t(column) / weight.group;
+      weight.groupIndex.push_back(group);
+    }
+    if (inOrder)
+      weight.groupIndex.clear();
+    return success();
+  }
+};
+
+/// An embedding whose table is quantized in blocks along its rows.
+struct ConvertGatherBlockQuantized
+    : OpRewritePattern<onnx::MicrosoftGatherBlockQuantizedOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::MicrosoftGatherBlockQuantizedOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getOutput().getType());
+    FailureOr<ConstantData> data = ConstantData::get(op.getData());
+    FailureOr<ConstantData> scales = ConstantData::get(op.getScales());
+    int64_t block = op.getBlockSize(), bits = op.getBits();
+    if (failed(data) || failed(scales) || !type ||
+        data->getType().getRank() != 2 || op.getGatherAxis() != 0 ||
+        (op.getQuantizeAxis() != 1 && op.getQuantizeAxis() != -1) ||
+        block < 16 || !type.getElementType().isF32())
+      return rewriter.notifyMatchFailure(op, "no table of rows in blocks");
+    auto element = dyn_cast<IntegerType>(data->getType().getElementType());
+    if (!element)
+      return rewriter.notifyMatchFailure(op, "codes are not integers");
+    bool isBytes = element.getWidth() == 8;
+    if (!isBytes)
+      bits = element.getWidth();
+    if (bits != 4 && bits != 8)
+      return rewriter.notifyMatchFailure(op, "neither 4 nor 8 bits");
+
+    QuantizedRows weight;
+    weight.rows = data->getType().getDimSize(0);
+    weight.columns = data->getType().getDimSize(1) * (isBytes ? 8 / bits : 1);
+    weight.bits = bits;
+    weight.group = block;
+    weight.scaleType = scales->getType().getElementType();
+    int64_t groups = weight.getNumGroups(), count = weight.rows * groups;
+    if (scales->getNumElements() != count)
+      return rewriter.notifyMatchFailure(op, "number of scales");
+    auto readCodes = [&](const ConstantData &from, int64_t columns,
+                         std::vector<uint8_t> &codes) -> LogicalResult {
+      if (isBytes) {
+        codes = unpack(from, weight.rows, columns, bits);
+        return success();
+      }
+      std::vector<int64_t> values(from.getNumElements());
+      if (failed(from.expanded().readIntegers(0, values)))
+        return failure();
+      int64_t offset = element.isUnsigned() ? 0 : 8;
+      for (int64_t value : values)
+        codes.push_back(value + offset);
+      return success();
+    };
+    if (failed(readCodes(*data, weight.columns, weight.codes)))
+      return failure();
+    ConstantData all = scales->expanded();
+    weight.scales.assign(all.getBytes().begin(), all.getBytes().end());
+    // Bytes have their zero in the middle, typed codes at zero.
+    weight.zeros.assign(count,
+                        isBytes || !element.isUnsigned() ? 1 << (bits - 1) : 0);
+    if (!isa<NoneType>(op.getZeroPoints().getType())) {
+      FailureOr<ConstantData> zeros = ConstantData::get(op.getZeroPoints());
+      weight.zeros.clear();
+      if (failed(zeros) || failed(readCodes(*zeros, groups, weight.zeros)))
+        return rewriter.notifyMatchFailure(op, "zero points are not constant");
+    }
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, op.getLoc(), weight);
+    if (failed(packed))
+      return failure();
+    rewriter.replaceOpWithNewOp<GatherOp>(
+        op, type, op.getIndices(), packed->codes, packed->scales, packed->zeros,
+        packed->groupIndex, /*outs=*/Value(),
+        rewriter.getI64IntegerAttr(weight.rows),
+        rewriter.getI64IntegerAttr(weight.columns), packed->scheme,
+        getLayers(op));
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Dequantized weights
+//===----------------------------------------------------------------------===//
+
+struct ConvertDequantizedMatMul : OpRewritePattern<onnx::MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::MatMulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto input = getFloatTensor(op.getA());
+    auto factor = dyn_cast<RankedTensorType>(op.getB().getType());
+    if (!input || input.getRank() < 2 || !factor || factor.getRank() != 2)
+      return rewriter.notifyMatchFailure(op, "no matrix of float32");
+    FailureOr<QuantizedRows> weight =
+        getQuantizedRows(op.getB(), /*rowsLast=*/true);
+    if (failed(weight))
+      return rewriter.notifyMatchFailure(op, "no quantized weight");
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, op.getLoc(), *weight);
+    if (failed(packed))
+      return failure();
+    rewriter.replaceOp(op, createMatMul(rewriter, op, op.getType(), op.getA(),
+                                        *packed, weight->rows, weight->columns,
+                                        /*bias=*/Value()));
+    return success();
+  }
+};
+
+/// y = A * B' + C with a vector C, or none
+struct ConvertDequantizedGemm : OpRewritePattern<onnx::GemmOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::GemmOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getTransA() || op.getAlpha() != 1.0f || !getFloatTensor(op.getA()))
+      return rewriter.notifyMatchFailure(op, "scaled or transposed");
+    FailureOr<QuantizedRows> weight =
+        getQuantizedRows(op.getB(), /*rowsLast=*/!op.getTransB());
+    if (failed(weight))
+      return rewriter.notifyMatchFailure(op, "no quantized weight");
+    Value bias = isa<NoneType>(op.getC().getType()) ? Value() : op.getC();
+    if (bias) {
+      auto type = getFloatTensor(bias);
+      if (!type || type.getShape() != ArrayRef<int64_t>{weight->rows} ||
+          op.getBeta() != 1.0f)
+        return rewriter.notifyMatchFailure(op, "C is not a bias");
+    }
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, op.getLoc(), *weight);
+    if (failed(packed))
+      return failure();
+    auto product = createMatMul(rewriter, op, op.getType(), op.getA(), *packed,
+                                weight->rows, weight->columns, bias);
+    product->setAttr(NibbleDialect::getOperatorTypeAttr(),
+                     rewriter.getStringAttr("Gemm"));
+    rewriter.replaceOp(op, product);
+    return success();
+  }
+};
+
+struct ConvertDequantizedConv : OpRewritePattern<onnx::ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::ConvOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType input = getFloatTensor(op.getX());
+    auto type = dyn_cast<RankedTensorType>(op.getW().getType());
+    if (!input || !type || !type.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "no float32 images");
+    FailureOr<onnx::WindowAttrs> window = getConvWindow(op, input, type);
+    if (failed(window))
+      return rewriter.notifyMatchFailure(op, "window of an unknown size");
+    FailureOr<QuantizedRows> weight =
+        getQuantizedRows(op.getW(), /*rowsLast=*/false);
+    if (failed(weight))
+      return rewriter.notifyMatchFailure(op, "no quantized weight");
+    Value bias = isa<NoneType>(op.getB().getType()) ? Value() : op.getB();
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, op.getLoc(), *weight);
+    if (failed(packed))
+      return failure();
+    rewriter.replaceOpWithNewOp<ConvOp>(
+        op, op.getType(), op.getX(), packed->codes, packed->scales,
+        packed->zeros, packed->groupIndex, bias, /*residual=*/Value(),
+        /*outs=*/Value(), rewriter.getDenseI64ArrayAttr(type.getShape()),
+        rewriter.getDenseI64ArrayAttr(window->strides),
+        rewriter.getDenseI64ArrayAttr(window->dilations),
+        rewriter.getDenseI64ArrayAttr(window->pads),
+        rewriter.getI64IntegerAttr(op.getGroup()), /*packed_float=*/UnitAttr(),
+        packed->scheme, ActivationAttr(), getLayers(op));
+    return success();
+  }
+};
+
+/// An embedding: rows of a dequantized table.
+struct ConvertDequantizedGather : OpRewritePattern<onnx::GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::GatherOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType table = getFloatTensor(op.getData());
+    int64_t axis = op.getAxis();
+    if (!table || table.getRank() != 2 || (axis != 0 && axis != -2) ||
+        !isa<RankedTensorType>(op.getIndices().getType()))
+      return rewriter.notifyMatchFailure(op, "no rows of a float32 table");
+    FailureOr<QuantizedRows> weight =
+        getQuantizedRows(op.getData(), /*rowsLast=*/false);
+    if (failed(weight))
+      return rewriter.notifyMatchFailure(op, "no quantized table");
+    FailureOr<QuantizedWeight> packed =
+        createQuantizedWeight(rewriter, op.getLoc(), *weight);
+    if (failed(packed))
+      return failure();
+    rewriter.replaceOpWithNewOp<GatherOp>(
+        op, op.getType(), op.getIndices(), packed->codes, packed->scales,
+        packed->zeros, packed->groupIndex, /*outs=*/Value(),
+        rewriter.getI64IntegerAttr(weight->rows),
+        rewriter.getI64IntegerAttr(weight->columns), packed->scheme,
+        getLayers(op));
+    return success();
+  }
+};
+
+} // namespace
+
+void populatePackedProductPatterns(RewritePatternSet &patterns) {
+  patterns.add<ConvertMatMulNBits, ConvertGatherBlockQuantized,
+               ConvertDequantizedMatMul, ConvertDequantizedGemm,
+               ConvertDequantizedConv, ConvertDequantizedGather>(
+      patterns.getContext());
+}
+
+} // namespace nibble

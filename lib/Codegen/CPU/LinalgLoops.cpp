@@ -127,19 +127,28 @@ bool LoopEmitter::canVectorize(int64_t loop) {
          });
 }
 
-/// How well a loop suits vectors: inputs that must be gathered cost most.
+/// The steps between elements that whole vectors and shuffles can pick.
+static bool isShuffleStride(Index stride, int64_t &step) {
+  std::optional<int64_t> constant =
+      getConstantIntValue(OpFoldResult(Value(stride)));
+  step = constant.value_or(0);
+  return step >= 2 && step <= 4;
+}
+
+/// How well a loop suits vectors: inputs that must be gathered cost most, and
+/// a few steps of a reduction cost more to combine than they save.
 int64_t LoopEmitter::score(int64_t loop) {
-  int64_t result = nest.isParallel(loop) ? 1 : 0;
+  int64_t result = nest.isParallel(loop) ? 1 : 0, step;
   for (const Access &access : nest.accesses) {
     if (access.isContiguous(loop))
       result += 4;
     else if (!access.isInvariant(loop))
-      result -= 8;
+      result -= isShuffleStride(access.strides[loop], step) ? 2 : 8;
   }
   std::optional<int64_t> size =
       getConstantIntValue(OpFoldResult(Value(nest.sizes[loop])));
   if (size && *size < lanes / 2)
-    result -= 6;
+    result -= nest.isParallel(loop) ? 6 : 12;
   return result;
 }
 
@@ -240,15 +249,14 @@ Value LoopEmitter::loadStrided(const Access &access, Index at, VectorType type,
                                const Point &point) {
   OpBuilder &b = kb.b;
   Index stride = access.strides[vectorLoop];
-  std::optional<int64_t> step =
-      getConstantIntValue(OpFoldResult(Value(stride)));
-  if (step && *step >= 2 && *step <= 4) {
+  int64_t few;
+  if (isShuffleStride(stride, few)) {
     Index last = kb.index(lanes - 1);
     if (point.count)
       last = kb.index(point.count) - 1;
-    Index elements = last * *step + 1;
+    Index elements = last * few + 1;
     Value result;
-    for (int64_t part = 0; part < *step; ++part) {
+    for (int64_t part = 0; part < few; ++part) {
       Value loaded = loadVector(access.flat, at + part * lanes, type,
                                 kb.maskBelow(elements - part * lanes));
       if (part == 0) {
@@ -257,7 +265,7 @@ Value LoopEmitter::loadStrided(const Access &access, Index at, VectorType type,
       }
       SmallVector<int64_t> picks;
       for (int64_t lane = 0; lane < lanes; ++lane) {
-        int64_t source = lane * *step;
+        int64_t source = lane * few;
         if (source / lanes == part)
           picks.push_back(lanes + source % lanes);
         else
@@ -268,6 +276,8 @@ Value LoopEmitter::loadStrided(const Access &access, Index at, VectorType type,
     return result;
   }
 
+  std::optional<int64_t> step =
+      getConstantIntValue(OpFoldResult(Value(stride)));
   // Offsets that are known to be small need half the registers.
   bool narrow = step && std::abs(*step) < (1 << 24);
   Value offsets =

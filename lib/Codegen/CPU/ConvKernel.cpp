@@ -320,7 +320,8 @@ std::string ConvSpec::getName() const {
 
 void emitConv(KernelBuilder &kernel, const ConvSpec &spec,
               const ConvArguments &arguments) {
-  ConvEmitter(kernel, spec, arguments).emit();
+  emitSmallConv(kernel, spec, arguments,
+                [&] { ConvEmitter(kernel, spec, arguments).emit(); });
 }
 
 } // namespace nibble::codegen

@@ -82,6 +82,13 @@ struct ConvArguments {
 void emitConv(KernelBuilder &kernel, const ConvSpec &spec,
               const ConvArguments &arguments);
 
+/// The same for at most 16 output positions with neighbourhoods that fit on the
+/// stack: a product of as many rows with vectors along the channels of the
+/// panels. `otherwise` builds what is done for more.
+void emitSmallConv(KernelBuilder &kernel, const ConvSpec &spec,
+                   const ConvArguments &arguments,
+                   llvm::function_ref<void()> otherwise);
+
 /// Convolution with groups, vectors along the width of the output. The weights
 /// are as the model has them: floats, or codes in `rows` packing.
 void emitGroupedConv(KernelBuilder &kernel, const ConvSpec &spec,

@@ -287,6 +287,41 @@ TEST(Conv, Quantized) {
               {9, 8}, 1, t);
 }
 
+TEST(Conv, FewPositions) {
+  for (codegen::CpuTarget t : targetsOfThisMachine()) {
+    check({{33, 20, 3, 3},
+           1,
+           {2, 2},
+           {1, 1},
+           {1, 1, 1, 1},
+           32,
+           0,
+           false,
+           "silu",
+           true,
+           true},
+          {5, 6}, 2, t);
+    // A filter of more than one vector, as in a Fourier transform.
+    check({{70, 3, 37}, 1, {16}, {1}, {9, 3}, 4, 32, true, "relu", true, false},
+          {90}, 1, t);
+    check({{8, 40, 5}, 1, {1}, {2}, {3, 1}, 8, -1, false, "none", false, true},
+          {9}, 3, t);
+    // More neighbourhoods than fit on the stack.
+    check({{4, 300, 3, 3},
+           1,
+           {1, 1},
+           {1, 1},
+           {1, 1, 1, 1},
+           32,
+           0,
+           false,
+           "relu",
+           true,
+           false},
+          {4, 4}, 1, t);
+  }
+}
+
 TEST(Conv, OtherRanks) {
   for (codegen::CpuTarget t : targetsOfThisMachine()) {
     check({{12, 6, 5}, 1, {1}, {1}, {2, 2}, 4, -1, false, "relu", true, false},

@@ -18,11 +18,14 @@
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Pipelines/InitNibble.h"
 #include "nibble/Support/Progress.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Remarks/RemarkFormat.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/WithColor.h"
+#include <csignal>
 
 using namespace mlir;
 using namespace nibble;
@@ -265,6 +268,28 @@ static void printLocation(Location loc, StringRef message, raw_ostream &os) {
     os << name.getName().getValue() << ": ";
 }
 
+/// Names come from the model: what is not UTF-8 or would steer the terminal is
+/// spelled out.
+static std::string escapeText(StringRef text) {
+  std::string result;
+  auto *next = reinterpret_cast<const llvm::UTF8 *>(text.begin());
+  auto *end = reinterpret_cast<const llvm::UTF8 *>(text.end());
+  while (next != end) {
+    unsigned length = llvm::getNumBytesForUTF8(*next);
+    bool steers =
+        (*next < 0x20 && *next != '\n' && *next != '\t') || *next == 0x7f;
+    if (steers || length > end - next ||
+        !llvm::isLegalUTF8Sequence(next, next + length)) {
+      result += "\\x" + llvm::toHex(ArrayRef<uint8_t>(next, 1));
+      ++next;
+      continue;
+    }
+    result.append(next, next + length);
+    next += length;
+  }
+  return result;
+}
+
 /// Prints diagnostics in one line each. Quoting source lines, as the handler of
 /// IR tools does, says nothing about a model.
 static void printDiagnostic(Diagnostic &diagnostic) {
@@ -285,9 +310,10 @@ static void printDiagnostic(Diagnostic &diagnostic) {
     llvm::WithColor::remark(os);
     break;
   }
-  std::string message = diagnostic.str();
-  printLocation(diagnostic.getLocation(), message, os);
-  os << message << '\n';
+  std::string message = diagnostic.str(), place;
+  llvm::raw_string_ostream placeStream(place);
+  printLocation(diagnostic.getLocation(), message, placeStream);
+  os << escapeText(place) << escapeText(message) << '\n';
   for (Diagnostic &note : diagnostic.getNotes())
     printDiagnostic(note);
 }
@@ -309,6 +335,8 @@ static void freeOptionNames() {
 
 int nibble::compileMain(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // A file that gets too large is an error of the write, like a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   freeOptionNames();
   DialectRegistry registry;
   nibble::registerAllDialects(registry);

@@ -43,6 +43,8 @@ private:
 
 std::optional<Attribute>
 BlobWriter::externalize(DenseResourceElementsAttr attr) {
+  if (failedToWrite)
+    return std::nullopt; // The first failure has been reported.
   auto found = written.find(attr);
   if (found != written.end())
     return found->second;

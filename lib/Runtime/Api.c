@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Internal.h"
+#include "Seal.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -157,6 +158,10 @@ nibble_status nibble_model_load(const char *path, nibble_model **model) {
   if (access(path, R_OK) != 0)
     return nibbleSetError(&threadError, NIBBLE_IO_ERROR, "can't read '%s': %s",
                           path, strerror(errno));
+  nibble_status checked =
+      nibbleCheckSeal(path, /*weights=*/false, &threadError);
+  if (checked != NIBBLE_OK)
+    return checked;
   // Without a slash, dlopen would look through the system's directories.
   char *resolved = realpath(path, NULL);
   void *library = resolved ? dlopen(resolved, RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -173,6 +178,13 @@ nibble_status nibble_model_load(const char *path, nibble_model **model) {
   else
     dlclose(library);
   return status;
+}
+
+nibble_status nibble_model_verify(const nibble_model *model) {
+  if (!model)
+    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                          "nibble_model_verify: 'model' is null");
+  return nibbleVerifyModel(model->descriptor, &threadError);
 }
 
 void nibble_model_free(nibble_model *model) {

@@ -83,6 +83,8 @@ extern _Thread_local nibble_context *nibbleCurrentContext;
 nibble_status nibbleOpenModel(const nibble_model_descriptor *descriptor,
                               nibble_model **model, NibbleError *error);
 void nibbleFreeModel(nibble_model *model);
+nibble_status nibbleVerifyModel(const nibble_model_descriptor *descriptor,
+                                NibbleError *error);
 nibble_status nibbleCreateContext(const nibble_model *model,
                                   const nibble_context_options *options,
                                   nibble_context **context, NibbleError *error);

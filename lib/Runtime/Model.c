@@ -7,42 +7,48 @@
 //===----------------------------------------------------------------------===//
 
 #include "Internal.h"
+#include "Seal.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// The path of the sidecar: beside the file that holds the descriptor.
-static bool sidecarPath(const nibble_model_descriptor *descriptor,
-                        char path[PATH_MAX]) {
-  char binary[PATH_MAX];
+bool nibbleFindBinary(const nibble_model_descriptor *descriptor, char *path,
+                      size_t size) {
   Dl_info info;
-  ssize_t length = -1;
-  // The loader names a program as it was called, which may be by a search of
-  // $PATH; an object linked into it has no other address.
-  struct stat file;
-  if (dladdr(descriptor, &info) && info.dli_fname &&
-      strchr(info.dli_fname, '/') && stat(info.dli_fname, &file) == 0) {
-    length = (ssize_t)strlen(info.dli_fname);
-    if (length < PATH_MAX)
-      memcpy(binary, info.dli_fname, (size_t)length);
-  } else {
-    length = readlink("/proc/self/exe", binary, sizeof(binary));
+  struct link_map *map = NULL;
+  // The loader has no name for the program itself, only what it was called by.
+  if (dladdr1(descriptor, &info, (void **)&map, RTLD_DL_LINKMAP) && map &&
+      map->l_name[0]) {
+    size_t length = strlen(map->l_name);
+    if (length >= size)
+      return false;
+    memcpy(path, map->l_name, length + 1);
+    return true;
   }
-  if (length < 0 || length >= PATH_MAX)
+  ssize_t length = readlink("/proc/self/exe", path, size);
+  if (length < 0 || (size_t)length >= size)
     return false;
-  while (length > 0 && binary[length - 1] != '/')
-    --length;
+  path[length] = '\0';
+  return true;
+}
+
+bool nibbleFindSidecar(const nibble_model_descriptor *descriptor, char *path,
+                       size_t size) {
+  if (!nibbleFindBinary(descriptor, path, size))
+    return false;
+  const char *slash = strrchr(path, '/');
+  size_t length = slash ? (size_t)(slash + 1 - path) : 0;
   size_t nameLength = strlen(descriptor->sidecar);
-  if ((size_t)length + nameLength >= PATH_MAX)
+  if (length + nameLength >= size)
     return false;
-  memcpy(path, binary, (size_t)length);
   memcpy(path + length, descriptor->sidecar, nameLength + 1);
   return true;
 }
@@ -85,7 +91,7 @@ static nibble_status checkSidecar(const nibble_model_descriptor *descriptor,
 static nibble_status mapSidecar(nibble_model *model, NibbleError *error) {
   const nibble_model_descriptor *descriptor = model->descriptor;
   char path[PATH_MAX];
-  if (!sidecarPath(descriptor, path))
+  if (!nibbleFindSidecar(descriptor, path, sizeof(path)))
     return nibbleSetError(error, NIBBLE_IO_ERROR,
                           "model '%s': can't tell where its weights file '%s' "
                           "lies",

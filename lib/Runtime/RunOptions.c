@@ -33,6 +33,8 @@ static const char usage[] =
     "  --threads N         threads of a run; 0 (default) for what the model "
     "was\n"
     "                      compiled with, else all\n"
+    "  --verify            first compare all of the model's file, and of its\n"
+    "                      weights file, with their checksums\n"
     "  --info              print what the model takes and gives, as JSON\n"
     "  --json              print results as JSON\n"
     "  --help, --version\n"
@@ -166,6 +168,8 @@ int nibbleParseRunOptions(int argc, char **argv, bool embedded, RunOptions *o) {
       o->profile = true;
     } else if (strcmp(arg, "--info") == 0) {
       o->info = true;
+    } else if (strcmp(arg, "--verify") == 0) {
+      o->verify = true;
     } else if (strcmp(arg, "--json") == 0) {
       o->json = true;
     } else {

@@ -8,6 +8,7 @@
 
 #include "RunExec.h"
 #include "RunFiles.h"
+#include "Seal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -273,6 +274,8 @@ static int runTool(Run *run, const nibble_shared_model_entry *embedded) {
   int status = openModel(run, embedded);
   if (status != RunSuccess)
     return status;
+  if (o->verify && nibble_model_verify(run->model) != NIBBLE_OK)
+    return fail(run, nibble_last_error(NULL));
   if (o->info) {
     nibblePrintInfo(stdout, run->model);
     return RunSuccess;
@@ -297,6 +300,10 @@ int nibbleRunMain(int argc, char **argv,
   int status =
       nibbleParseRunOptions(argc, argv, embedded != NULL, &run.options);
   if (status < 0 && !embedded && nibbleIsModelProgram(run.options.model)) {
+    if (nibbleCheckSeal(run.options.model, false, &run.error) != NIBBLE_OK) {
+      nibbleFreeRunOptions(&run.options);
+      return fail(&run, run.error.text);
+    }
     // The program takes the same options, without its own name among them.
     int kept = 1;
     for (int i = 1; i < argc; ++i)

@@ -32,7 +32,7 @@ typedef struct RunOptions {
   double rtol, atol;
   double seconds; ///< of the benchmark
   int32_t threads;
-  bool benchmark, profile, info, json;
+  bool benchmark, profile, info, json, verify;
 } RunOptions;
 
 /// Exit statuses of the command line.

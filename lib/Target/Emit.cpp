@@ -10,6 +10,7 @@
 #include "Link.h"
 #include "ModelConstants.h"
 #include "ModelHeader.h"
+#include "Seal.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -108,6 +109,8 @@ private:
   LogicalResult buildCode();
   LogicalResult writeCode(llvm::CodeGenFileType type, StringRef path);
   LogicalResult moveToOutput(StringRef from, StringRef to);
+  LogicalResult cantWrite(std::error_code reason);
+  LogicalResult close(llvm::raw_fd_ostream &os);
   LogicalResult writeText(StringRef path,
                           llvm::function_ref<void(raw_ostream &)> write);
 
@@ -144,7 +147,7 @@ LogicalResult Emitter::placeWeights() {
       return success();
     objects.push_back(scratch.file("weights.o"));
     return writeWeightsObject(layout, text.weightsSymbol, objects.back(),
-                              layout.size > embeddedWeightLimit,
+                              options.output, layout.size > embeddedWeightLimit,
                               [&] { return error(); });
   }
   sidecarOutput = options.output + ".weights";
@@ -152,8 +155,8 @@ LogicalResult Emitter::placeWeights() {
   if (isText)
     return success();
   sidecarFile = scratch.file("weights");
-  FailureOr<uint64_t> hash =
-      writeWeightsSidecar(layout, sidecarFile, [&] { return error(); });
+  FailureOr<uint64_t> hash = writeWeightsSidecar(
+      layout, sidecarFile, sidecarOutput, [&] { return error(); });
   if (failed(hash))
     return failure();
   text.sidecarHash = *hash;
@@ -244,7 +247,7 @@ LogicalResult Emitter::writeCode(llvm::CodeGenFileType type, StringRef path) {
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
-    return error() << "can't write '" << path << "': " << ec.message();
+    return cantWrite(ec);
   {
     // Its printer flushes when it ends, which must be before the file does.
     llvm::legacy::PassManager passes;
@@ -253,12 +256,7 @@ LogicalResult Emitter::writeCode(llvm::CodeGenFileType type, StringRef path) {
                      << " can't write this kind of file";
     passes.run(*code);
   }
-  os.close();
-  if (!os.has_error())
-    return success();
-  std::string reason = os.error().message();
-  os.clear_error();
-  return error() << "can't write '" << path << "': " << reason;
+  return close(os);
 }
 
 LogicalResult
@@ -267,14 +265,23 @@ Emitter::writeText(StringRef path,
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
-    return error() << "can't write '" << path << "': " << ec.message();
+    return cantWrite(ec);
   write(os);
+  return close(os);
+}
+
+/// Messages name the output: the name that is written to is of no use to a
+/// user.
+LogicalResult Emitter::cantWrite(std::error_code reason) {
+  return error() << "can't write '" << options.output
+                 << "': " << reason.message();
+}
+
+LogicalResult Emitter::close(llvm::raw_fd_ostream &os) {
   os.close();
-  if (!os.has_error())
-    return success();
-  std::string reason = os.error().message();
+  std::error_code reason = os.error();
   os.clear_error();
-  return error() << "can't write '" << path << "': " << reason;
+  return reason ? cantWrite(reason) : success();
 }
 
 LogicalResult Emitter::moveToOutput(StringRef from, StringRef to) {
@@ -322,11 +329,12 @@ LogicalResult Emitter::run() {
   if (options.kind == ArtifactKind::SharedObject) {
     linked = linkSharedObject(objects, "nibble_model_" + identifier,
                               llvm::sys::path::filename(options.output),
-                              scratch.file("exports.map"), result, reportError);
+                              scratch.file("exports.map"), result,
+                              options.output, reportError);
   } else if (options.kind == ArtifactKind::Executable) {
-    linked = linkExecutable(objects, result, reportError);
+    linked = linkExecutable(objects, result, options.output, reportError);
   } else {
-    linked = linkRelocatable(objects, result, reportError);
+    linked = linkRelocatable(objects, result, options.output, reportError);
     header = scratch.file("header");
     if (succeeded(linked))
       linked = writeText(header, [&](raw_ostream &os) {
@@ -336,6 +344,10 @@ LogicalResult Emitter::run() {
   }
   if (failed(linked))
     return failure();
+  if (options.kind != ArtifactKind::Object)
+    if (llvm::Error failed = sealBinary(result))
+      return error() << "can't write '" << options.output
+                     << "': " << llvm::toString(std::move(failed));
   // The sidecar first: a binary without it would be of no use.
   if (!sidecarFile.empty() && failed(moveToOutput(sidecarFile, sidecarOutput)))
     return failure();

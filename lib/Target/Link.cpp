@@ -13,8 +13,11 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cerrno>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <mutex>
+#include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
 
@@ -88,7 +91,37 @@ static LogicalResult addLibraries(LinkInputs &inputs, EmitErrorFn emitError) {
   return success();
 }
 
+/// What the linker adds to the objects: the runtime, tables, padding.
+static constexpr uint64_t linkerBytes = 1u << 20;
+
+/// The linker writes through a mapping of a file with holes, so a disk without
+/// space would end the process. Asks for the space before it starts. (LLVM 22's
+/// option to write without a mapping does not work.)
+static LogicalResult checkSpace(ArrayRef<std::string> objects, StringRef output,
+                                StringRef shown, EmitErrorFn emitError) {
+  uint64_t total = linkerBytes;
+  for (const std::string &object : objects) {
+    uint64_t size = 0;
+    if (!llvm::sys::fs::file_size(object, size))
+      total += size;
+  }
+  int file;
+  std::error_code error = llvm::sys::fs::openFileForWrite(output, file);
+  if (!error) {
+    // Where the file system can't reserve, there is nothing to be known.
+    if (::fallocate(file, 0, 0, total) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS)
+      error = std::error_code(errno, std::generic_category());
+    ::close(file);
+    llvm::sys::fs::remove(output);
+  }
+  if (error)
+    return emitError() << "can't write '" << shown << "': " << error.message();
+  return success();
+}
+
 static LogicalResult runLinker(ArrayRef<std::string> arguments,
+                               StringRef output, StringRef shown,
                                EmitErrorFn emitError) {
   // lld keeps its state in globals.
   static std::mutex mutex;
@@ -106,6 +139,9 @@ static LogicalResult runLinker(ArrayRef<std::string> arguments,
   usable = result.canRunAgain;
   if (result.retCode == 0)
     return success();
+  for (size_t at = 0; (at = text.find(output.str(), at)) != text.npos;
+       at += shown.size())
+    text.replace(at, output.size(), shown.str());
   return emitError() << "linking failed: " << StringRef(text).trim();
 }
 
@@ -117,9 +153,11 @@ static std::vector<std::string> commonArguments(StringRef output) {
           "--enable-new-dtags", "-rpath", "$ORIGIN:" NIBBLE_LLVM_LIBRARY_DIR};
 }
 
-LogicalResult nibble::target::linkSharedObject(
-    ArrayRef<std::string> objects, StringRef descriptor, StringRef soname,
-    StringRef script, StringRef output, EmitErrorFn emitError) {
+LogicalResult
+nibble::target::linkSharedObject(ArrayRef<std::string> objects,
+                                 StringRef descriptor, StringRef soname,
+                                 StringRef script, StringRef output,
+                                 StringRef shown, EmitErrorFn emitError) {
   std::error_code ec;
   llvm::raw_fd_ostream os(script, ec);
   os << "{ global: nibble_model_*; nibble_context_*; nibble_run;\n"
@@ -127,23 +165,25 @@ LogicalResult nibble::target::linkSharedObject(
         "  nibble_dtype_size; nibble_dtype_name;\n  "
      << descriptor << "; " NIBBLE_SHARED_MODEL_SYMBOL ";\n  local: *; };\n";
   os.close();
-  if (ec || os.has_error()) {
+  if (std::error_code reason = ec ? ec : os.error()) {
     os.clear_error();
-    return emitError() << "can't write '" << script << "'";
+    return emitError() << "can't write '" << shown << "': " << reason.message();
   }
   LinkInputs libraries;
   if (failed(addLibraries(libraries, emitError)))
     return failure();
   std::vector<std::string> arguments = commonArguments(output);
+  if (failed(checkSpace(objects, output, shown, emitError)))
+    return failure();
   llvm::append_values(arguments, "-shared", "-soname", soname.str(),
                       "--version-script", script.str());
   llvm::append_range(arguments, objects);
   llvm::append_range(arguments, libraries.get());
-  return runLinker(arguments, emitError);
+  return runLinker(arguments, output, shown, emitError);
 }
 
 LogicalResult nibble::target::linkExecutable(ArrayRef<std::string> objects,
-                                             StringRef output,
+                                             StringRef output, StringRef shown,
                                              EmitErrorFn emitError) {
   StringRef advice = "install the C library's development files (Debian: "
                      "libc6-dev), or make a .so and run it with nibble-run";
@@ -155,6 +195,8 @@ LogicalResult nibble::target::linkExecutable(ArrayRef<std::string> objects,
       failed(end.add(systemDirectories(), {"crtn.o"}, advice, emitError)))
     return failure();
   std::vector<std::string> arguments = commonArguments(output);
+  if (failed(checkSpace(objects, output, shown, emitError)))
+    return failure();
   // The exported symbol tells nibble-run that it may start the program.
   llvm::append_values(arguments, "-pie", "-dynamic-linker",
                       "/lib64/ld-linux-x86-64.so.2",
@@ -163,14 +205,16 @@ LogicalResult nibble::target::linkExecutable(ArrayRef<std::string> objects,
   llvm::append_range(arguments, objects);
   llvm::append_range(arguments, libraries.get());
   llvm::append_range(arguments, end.get());
-  return runLinker(arguments, emitError);
+  return runLinker(arguments, output, shown, emitError);
 }
 
 LogicalResult nibble::target::linkRelocatable(ArrayRef<std::string> objects,
-                                              StringRef output,
+                                              StringRef output, StringRef shown,
                                               EmitErrorFn emitError) {
   std::vector<std::string> arguments = {"-r", "-m", "elf_x86_64", "-o",
                                         output.str()};
   llvm::append_range(arguments, objects);
-  return runLinker(arguments, emitError);
+  if (failed(checkSpace(objects, output, shown, emitError)))
+    return failure();
+  return runLinker(arguments, output, shown, emitError);
 }

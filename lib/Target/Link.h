@@ -20,22 +20,24 @@ using EmitErrorFn = llvm::function_ref<mlir::InFlightDiagnostic()>;
 
 /// Link objects and the runtime to a shared object whose exports are the public
 /// functions of nibble.h, `descriptor` and NIBBLE_SHARED_MODEL_SYMBOL.
-/// `script` is the name of a helper file.
-mlir::LogicalResult linkSharedObject(llvm::ArrayRef<std::string> objects,
-                                     llvm::StringRef descriptor,
-                                     llvm::StringRef soname,
-                                     llvm::StringRef script,
-                                     llvm::StringRef output,
-                                     EmitErrorFn emitError);
+/// `script` is the name of a helper file; `shown` stands for `output`, which is
+/// a temporary name, in messages.
+mlir::LogicalResult
+linkSharedObject(llvm::ArrayRef<std::string> objects,
+                 llvm::StringRef descriptor, llvm::StringRef soname,
+                 llvm::StringRef script, llvm::StringRef output,
+                 llvm::StringRef shown, EmitErrorFn emitError);
 
 /// Link objects and the runtime to a program that behaves as nibble-run.
 mlir::LogicalResult linkExecutable(llvm::ArrayRef<std::string> objects,
                                    llvm::StringRef output,
+                                   llvm::StringRef shown,
                                    EmitErrorFn emitError);
 
 /// Join objects to one that a linker takes.
 mlir::LogicalResult linkRelocatable(llvm::ArrayRef<std::string> objects,
                                     llvm::StringRef output,
+                                    llvm::StringRef shown,
                                     EmitErrorFn emitError);
 
 } // namespace nibble::target

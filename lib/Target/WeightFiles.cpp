@@ -12,13 +12,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Seal.h"
+#include "nibble/Runtime/Hash.h"
 #include "nibble/Runtime/ModelDescriptor.h"
 #include "nibble/Target/WeightLayout.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace nibble::target;
@@ -63,14 +64,14 @@ WeightLayout::produce(ByteSink sink,
 }
 
 /// Flush and report what the file system had to say.
-static LogicalResult finish(llvm::raw_fd_ostream &os, StringRef path,
+static LogicalResult finish(llvm::raw_fd_ostream &os, StringRef output,
                             function_ref<InFlightDiagnostic()> emitError) {
   os.close();
   if (!os.has_error())
     return success();
   std::string reason = os.error().message();
   os.clear_error();
-  return emitError() << "can't write '" << path << "': " << reason;
+  return emitError() << "can't write '" << output << "': " << reason;
 }
 
 /// A string table: its text, with the offset of every name.
@@ -87,12 +88,13 @@ static void writePod(raw_ostream &os, const T &value) {
 }
 
 LogicalResult nibble::target::writeWeightsObject(
-    const WeightLayout &layout, StringRef symbol, StringRef path, bool large,
+    const WeightLayout &layout, StringRef symbol, StringRef path,
+    StringRef output, bool large,
     function_ref<InFlightDiagnostic()> emitError) {
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
-    return emitError() << "can't write '" << path << "': " << ec.message();
+    return emitError() << "can't write '" << output << "': " << ec.message();
 
   enum { Null, Weights, NoExecStack, SymbolTable, Strings, Names, Count };
   std::string names(1, '\0'), strings(1, '\0');
@@ -101,7 +103,7 @@ LogicalResult nibble::target::writeWeightsObject(
 
   auto &weights = sections[Weights];
   weights.sh_name =
-      addString(names, large ? ".lrodata.nibble" : ".nibble_weights");
+      addString(names, large ? largeWeightsSection : weightsSection);
   weights.sh_type = ELF::SHT_PROGBITS;
   weights.sh_flags = ELF::SHF_ALLOC | (large ? ELF::SHF_X86_64_LARGE : 0);
   weights.sh_offset = pageSize;
@@ -173,32 +175,28 @@ LogicalResult nibble::target::writeWeightsObject(
   os.write_zeros(header.e_shoff -
                  (sections[Names].sh_offset + sections[Names].sh_size));
   os.write(reinterpret_cast<const char *>(sections), sizeof(sections));
-  return finish(os, path, emitError);
+  return finish(os, output, emitError);
 }
 
 FailureOr<uint64_t> nibble::target::writeWeightsSidecar(
-    const WeightLayout &layout, StringRef path,
+    const WeightLayout &layout, StringRef path, StringRef output,
     function_ref<InFlightDiagnostic()> emitError) {
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
-    return emitError() << "can't write '" << path << "': " << ec.message();
+    return emitError() << "can't write '" << output << "': " << ec.message();
   nibble_sidecar_header header = {};
   memcpy(header.magic, NIBBLE_SIDECAR_MAGIC, sizeof(header.magic));
   header.version = NIBBLE_SIDECAR_VERSION;
   header.bytes = layout.size;
   os.write_zeros(NIBBLE_SIDECAR_OFFSET);
 
-  // The hash of every piece, chained: XXH3 has no streaming form in LLVM. It
-  // tells two files apart, and the pieces of one layout are always the same.
-  uint64_t chain[2] = {layout.size, 0};
+  NibbleHash hash;
+  nibbleHashBegin(&hash);
   LogicalResult produced = layout.produce(
       [&](ArrayRef<char> bytes) {
         os.write(bytes.data(), bytes.size());
-        chain[1] = llvm::xxh3_64bits(ArrayRef<uint8_t>(
-            reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
-        chain[0] = llvm::xxh3_64bits(ArrayRef<uint8_t>(
-            reinterpret_cast<const uint8_t *>(chain), sizeof(chain)));
+        nibbleHashAdd(&hash, bytes.data(), bytes.size());
       },
       emitError);
   if (failed(produced)) {
@@ -206,10 +204,10 @@ FailureOr<uint64_t> nibble::target::writeWeightsSidecar(
     os.clear_error();
     return failure();
   }
-  header.hash = chain[0];
+  header.hash = nibbleHashEnd(&hash);
   os.seek(0);
   writePod(os, header);
-  if (failed(finish(os, path, emitError)))
+  if (failed(finish(os, output, emitError)))
     return failure();
   return header.hash;
 }

@@ -16,4 +16,5 @@ from evaluation import tool  # noqa: E402
 def run_tool(name: str, *args: object, **kwargs) -> subprocess.CompletedProcess:
     """Runs a tool and returns its status and output, whatever they are."""
     command = [tool(name), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **kwargs)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, text=True, timeout=300, **{**streams, **kwargs})

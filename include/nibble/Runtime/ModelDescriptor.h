@@ -72,12 +72,25 @@ typedef struct nibble_sidecar_header {
   uint32_t version;
   uint32_t reserved;
   uint64_t bytes; ///< of the weights
-  uint64_t hash;  ///< of the weights; equal to the descriptor's
+  uint64_t hash;  ///< XXH64 of the weights; equal to the descriptor's
 } nibble_sidecar_header;
 
 #define NIBBLE_SIDECAR_MAGIC "NIBBLEWT"
-#define NIBBLE_SIDECAR_VERSION 1u
+#define NIBBLE_SIDECAR_VERSION 2u
 #define NIBBLE_SIDECAR_OFFSET 4096u
+
+/// Last bytes of the file of a shared object or an executable, behind all that
+/// its ELF header refers to. Sums are XXH64 (Hash.h).
+typedef struct nibble_file_seal {
+  char magic[8];  ///< NIBBLE_SEAL_MAGIC
+  uint64_t bytes; ///< of the file before this structure
+  uint64_t hash;  ///< of these bytes without the embedded weights
+  uint64_t weights_offset;
+  uint64_t weights_bytes;
+  uint64_t weights_hash;
+} nibble_file_seal;
+
+#define NIBBLE_SEAL_MAGIC "NIBBLEOK"
 
 typedef struct nibble_function_table nibble_function_table;
 

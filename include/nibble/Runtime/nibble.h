@@ -158,6 +158,13 @@ NIBBLE_API nibble_status
 nibble_model_open(const nibble_model_descriptor *descriptor,
                   nibble_model **model) NIBBLE_NOEXCEPT;
 
+/// Read the model's file, with all weights, and compare it with the checksums
+/// that the compiler wrote: NIBBLE_INVALID_MODEL if a byte of it has changed.
+/// To load a model compares its code alone, since reading all weights would
+/// take longer than the rest. On failure: nibble_last_error(NULL).
+NIBBLE_API nibble_status nibble_model_verify(const nibble_model *model)
+    NIBBLE_NOEXCEPT;
+
 /// Free a model whose contexts are all freed. NULL is allowed.
 NIBBLE_API void nibble_model_free(nibble_model *model) NIBBLE_NOEXCEPT;
 

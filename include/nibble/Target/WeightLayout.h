@@ -54,17 +54,19 @@ inline constexpr uint64_t weightAlignment = 64;
 /// Write an ELF object whose one read-only, page-aligned section holds the
 /// weights, under a hidden symbol. With `large`, a section that code may be
 /// further than 2 GB away from (x86-64 psABI, medium code model). Weights go
-/// straight to the file: at most one of them is in memory.
+/// straight to the file: at most one of them is in memory. Messages call the
+/// file `output`, since `path` is a temporary name.
 /// Source: System V ABI, chapters 4 and 5 (object files).
 mlir::LogicalResult
 writeWeightsObject(const WeightLayout &layout, llvm::StringRef symbol,
-                   llvm::StringRef path, bool large,
+                   llvm::StringRef path, llvm::StringRef output, bool large,
                    llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// Write a sidecar file (nibble_sidecar_header, then the weights). Returns the
-/// hash of the weights.
+/// Write a sidecar file (nibble_sidecar_header, then the weights), likewise.
+/// Returns the hash of the weights.
 mlir::FailureOr<uint64_t>
 writeWeightsSidecar(const WeightLayout &layout, llvm::StringRef path,
+                    llvm::StringRef output,
                     llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
 } // namespace nibble::target

@@ -144,6 +144,7 @@ TEST_F(EmitTest, SymbolsAreFixed) {
                                           "nibble_model_scale",
                                           "nibble_model_sidecar",
                                           "nibble_model_target",
+                                          "nibble_model_verify",
                                           "nibble_model_weight_bytes",
                                           "nibble_run",
                                           "nibble_shared_model",
@@ -153,11 +154,11 @@ TEST_F(EmitTest, SymbolsAreFixed) {
   const std::set<std::string> allowed = {
       // libc
       "__errno_location", "__tls_get_addr", "_setjmp", "abort", "access",
-      "calloc", "clock_gettime", "close", "dladdr", "dlclose", "dlerror",
+      "calloc", "clock_gettime", "close", "dladdr1", "dlclose", "dlerror",
       "dlopen", "dlsym", "fprintf", "free", "fstat", "fwrite", "longjmp",
       "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
       "open", "posix_memalign", "pread", "readlink", "realpath", "snprintf",
-      "stat", "stderr", "strchr", "strcmp", "strerror", "strlen", "syscall",
+      "stderr", "strchr", "strcmp", "strrchr", "strerror", "strlen", "syscall",
       "vsnprintf",
       // libomp
       "__kmpc_for_static_fini", "__kmpc_for_static_init_8u",

@@ -1,0 +1,28 @@
+//===- Seal.h - Checksums at the end of a binary ----------------*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_LIB_TARGET_SEAL_H
+#define NIBBLE_LIB_TARGET_SEAL_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+namespace nibble::target {
+
+/// Names of the section that holds embedded weights, in the small and in the
+/// large code model, and of what the linker makes of the second.
+inline constexpr llvm::StringLiteral weightsSection = ".nibble_weights";
+inline constexpr llvm::StringLiteral largeWeightsSection = ".lrodata.nibble";
+inline constexpr llvm::StringLiteral linkedLargeSection = ".lrodata";
+
+/// Appends a `nibble_file_seal` to the linked file `path`.
+llvm::Error sealBinary(llvm::StringRef path);
+
+} // namespace nibble::target
+
+#endif // NIBBLE_LIB_TARGET_SEAL_H

@@ -72,9 +72,9 @@ def main() -> int:
         line("ONNX Runtime float", ev.Reference(path), weight.nbytes, weight)
     except ev.Missing as reason:
         print(reason)
-    for name, options in ev.SCHEMES.items():
-        with ev.load(path, options, threads=args.threads) as model:
-            exact = weight if ROUNDING[name] is None else ev.rounded(weight.T, *ROUNDING[name]).T
+    for name, rounding in ROUNDING.items():
+        with ev.load(path, ev.SCHEMES[name], threads=args.threads) as model:
+            exact = weight if rounding is None else ev.rounded(weight.T, *rounding).T
             line(f"Nibble {name}", model, model.weight_bytes, exact)
     return 0
 

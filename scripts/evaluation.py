@@ -37,6 +37,7 @@ SCHEMES = {
     "float": [],
     "W8A16": ["--quantize=W8A16", "--group-size=-1"],
     "W4A16 g32": ["--quantize=W4A16", "--group-size=32"],
+    "W8A8-dynamic": ["--quantize=W8A8-dynamic"],
 }
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import evaluation as ev
 import measure
 import nibble
+from shared_cases import CASES
 
 INTRODUCTION = """# Results
 
@@ -26,7 +27,9 @@ run on: {machine}.
 
 `ONNX Runtime float` is the yardstick: the same ONNX file, same inputs, all threads. The Nibble
 rows are one model compiled with different options; W8A16 is 8 bits with one scale per channel,
-W4A16 g32 is 4 bits with one scale for 32 weights, both rounded to nearest, without calibration.
+W4A16 g32 is 4 bits with one scale for 32 weights, W8A8-dynamic is 8 bits of weights and of
+activations, which are scaled at run time; all rounded to nearest, without calibration. `cosine` is
+that between the outputs and those of ONNX Runtime in float, where there are no labels.
 `weights` is what the binary maps, `file` the whole binary (for ONNX Runtime: the ONNX file).
 Milliseconds are of one call from Python at batch 1: all rows in turn, the median of five rounds.
 """
@@ -43,7 +46,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=ev.ROOT / "docs/results.md")
     args = parser.parse_args()
     page = [INTRODUCTION.format(machine=measure.machine())]
-    for case in (measure.GLYPHS, measure.STORIES, *measure.SHARED):
+    for case in (measure.GLYPHS, measure.STORIES, *CASES):
         print(case.title, file=sys.stderr)
         page.append(f"## {case.title}\n")
         try:

@@ -59,6 +59,8 @@ private:
                     const Point &point);
   void storeResult(int64_t output, Value value, const Point &point);
   Values computeBody(const Point &point, ValueRange arguments);
+  Value loadInBody(memref::LoadOp load, const Point &point, IRMapping &mapping,
+                   const llvm::DenseMap<Value, Index> &steps);
   Value widen(Value value);
   bool isVector() const { return vectorLoop >= 0; }
 
@@ -222,10 +224,10 @@ static Value splatConstant(KernelBuilder &kb, VectorType type, int64_t value) {
 Value LoopEmitter::loadOperand(int64_t operand, const Point &point) {
   const Access &access = nest.accesses[operand];
   if (access.scalar)
-    return widen(access.scalar);
+    return access.scalar;
   Index at = address(access, point);
   if (!isVector() || access.isInvariant(vectorLoop))
-    return widen(kb.load(access.flat, at));
+    return kb.load(access.flat, at);
   auto type =
       kb.vectorType(cast<MemRefType>(access.flat.getType()).getElementType());
   if (access.isContiguous(vectorLoop))
@@ -319,29 +321,84 @@ static void allowContraction(Operation *op) {
               arith::FastMathFlagsAttr::get(op->getContext(), flags));
 }
 
+/// A load at computed indices: one element for all lanes, neighbours, or a
+/// gather. `steps` has the values that are an index plus the number of the
+/// lane.
+Value LoopEmitter::loadInBody(memref::LoadOp load, const Point &point,
+                              IRMapping &mapping,
+                              const llvm::DenseMap<Value, Index> &steps) {
+  OpBuilder &b = kb.b;
+  MemRefType memrefType = load.getMemRefType();
+  VectorType type = kb.vectorType(load.getType());
+  VectorType indexVector = kb.vectorType(b.getIndexType());
+  Index base = kb.index(0), stride = kb.index(1);
+  bool neighbours = true;
+  Value offsets;
+  for (int64_t d = memrefType.getRank() - 1; d >= 0; --d) {
+    Value index = mapping.lookupOrDefault(load.getIndices()[d]);
+    if (auto step = steps.find(load.getIndices()[d]); step != steps.end()) {
+      neighbours &= !offsets && isUnit(stride);
+      base = base + step->second * stride;
+      index = vector::StepOp::create(b, kb.loc, indexVector);
+    } else if (!isa<VectorType>(index.getType())) {
+      base = base + kb.index(index) * stride;
+      index = {};
+    } else {
+      neighbours = false;
+    }
+    if (index) {
+      if (!isUnit(stride))
+        index = arith::MulIOp::create(b, kb.loc, index, kb.splat(stride));
+      offsets =
+          offsets ? arith::AddIOp::create(b, kb.loc, offsets, index) : index;
+    }
+    stride = stride * kb.dim(load.getMemRef(), d);
+  }
+  Value flat = kb.flatView(load.getMemRef());
+  if (!offsets)
+    return kb.load(flat, base);
+  if (neighbours)
+    return loadVector(flat, base, type, point.mask);
+  // Offsets that are known to be small need half the registers.
+  if (memrefType.hasStaticShape() && memrefType.getNumElements() < (1 << 24))
+    offsets = arith::IndexCastOp::create(b, kb.loc, kb.i32Vector(), offsets);
+  Value mask = point.mask ? point.mask
+                          : splatConstant(kb, kb.vectorType(b.getI1Type()), 1);
+  return vector::GatherOp::create(b, kb.loc, type, flat, ValueRange{base},
+                                  offsets, mask, splatConstant(kb, type, 1));
+}
+
 /// Values that the body yields at `point`, on vectors if a loop is vectorized.
+/// What is the same for all lanes stays a scalar.
 Values LoopEmitter::computeBody(const Point &point, ValueRange arguments) {
   OpBuilder &b = kb.b;
   IRMapping mapping;
   mapping.map(body.getArguments(), arguments);
+  llvm::DenseMap<Value, Index> steps;
+  auto isUniform = [&](Value value) {
+    return !isa<VectorType>(mapping.lookupOrDefault(value).getType());
+  };
   for (Operation &inner : body.without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
       int64_t loop = index.getDim();
-      Value value = widen(point.indices[loop]);
+      Value value = point.indices[loop];
       if (loop == vectorLoop) {
         Value step =
             vector::StepOp::create(b, kb.loc, kb.vectorType(b.getIndexType()));
-        value = arith::AddIOp::create(b, kb.loc, value, step);
+        value = arith::AddIOp::create(b, kb.loc, widen(value), step);
+        steps.try_emplace(index.getResult(), point.indices[loop]);
       }
       mapping.map(index.getResult(), value);
       continue;
     }
-    if (!isVector()) {
-      b.clone(inner, mapping);
+    if (!isVector() || llvm::all_of(inner.getOperands(), isUniform)) {
+      Operation *scalar = b.clone(inner, mapping);
+      if (isVector())
+        allowContraction(scalar);
       continue;
     }
-    if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
-      mapping.map(constant.getResult(), widen(b.clone(inner)->getResult(0)));
+    if (auto load = dyn_cast<memref::LoadOp>(inner)) {
+      mapping.map(load.getResult(), loadInBody(load, point, mapping, steps));
       continue;
     }
     OperationState state(kb.loc, inner.getName());
@@ -352,6 +409,14 @@ Values LoopEmitter::computeBody(const Point &point, ValueRange arguments) {
     Operation *wide = b.create(state);
     allowContraction(wide);
     mapping.map(inner.getResult(0), wide->getResult(0));
+    if (auto add = dyn_cast<arith::AddIOp>(inner))
+      for (auto [step, offset] : {std::pair(add.getLhs(), add.getRhs()),
+                                  std::pair(add.getRhs(), add.getLhs())})
+        if (auto found = steps.find(step);
+            found != steps.end() && isUniform(offset))
+          steps.try_emplace(add.getResult(),
+                            found->second +
+                                kb.index(mapping.lookupOrDefault(offset)));
   }
   Values results;
   for (Value yielded : body.getTerminator()->getOperands())
@@ -395,8 +460,8 @@ Values LoopEmitter::reduceTile(const Point &start, int64_t rows,
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < vectors; ++vector)
       for (int64_t i = 0; i < numOutputs; ++i)
-        init.push_back(
-            loadOperand(nest.numInputs + i, shifted(start, row, vector)));
+        init.push_back(widen(
+            loadOperand(nest.numInputs + i, shifted(start, row, vector))));
   return forReductions(
       0, start, init, [&](const Point &point, ValueRange iter) {
         llvm::DenseMap<std::tuple<int64_t, int64_t, int64_t>, Value> loaded;

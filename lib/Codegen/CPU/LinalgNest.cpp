@@ -196,6 +196,10 @@ void LinalgNest::mergeLoops(KernelBuilder &kb) {
 }
 
 BodyInfo::BodyInfo(linalg::LinalgOp op) {
+  auto isVectorElement = [](Type type) {
+    // One bit takes a byte in memory, but not in a vector.
+    return VectorType::isValidElementType(type) && !type.isInteger(1);
+  };
   op.getBlock()->walk([&](Operation *inner) {
     if (inner == op.getBlock()->getTerminator())
       return;
@@ -212,14 +216,16 @@ BodyInfo::BodyInfo(linalg::LinalgOp op) {
       serial = true;
     if (isa<arith::ConstantOp>(inner))
       return;
+    if (auto load = dyn_cast<memref::LoadOp>(inner)) {
+      if (!load.getMemRefType().getLayout().isIdentity() ||
+          !isVectorElement(load.getType()))
+        elementwise = false;
+      return;
+    }
     if (inner->getNumRegions() != 0 || inner->getNumResults() != 1 ||
         !OpTrait::hasElementwiseMappableTraits(inner))
       elementwise = false;
   });
-  auto isVectorElement = [](Type type) {
-    // One bit takes a byte in memory, but not in a vector.
-    return VectorType::isValidElementType(type) && !type.isInteger(1);
-  };
   for (BlockArgument argument : op.getBlock()->getArguments())
     if (!isVectorElement(argument.getType()))
       elementwise = false;

@@ -129,7 +129,8 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     bool avx512 = llvm::all_of(
         ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512dq", "avx512vl"},
         [&](StringRef feature) { return cpu->has(feature); });
-    buildVectorPipeline(passes, {avx512, cpu->has("fma")});
+    bool vnni = cpu->has(avx512 ? "avx512vnni" : "avxvnni");
+    buildVectorPipeline(passes, {avx512, cpu->has("fma"), vnni});
     break;
   }
   case Phase::LLVM:

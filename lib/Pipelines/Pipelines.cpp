@@ -71,8 +71,8 @@ void nibble::buildQuantizePipeline(
 }
 
 void nibble::buildLinalgPipeline(OpPassManager &passes) {
-  add(passes, "func.func(nibble-sort-groups,nibble-pack-weights,"
-              "convert-nibble-to-linalg),"
+  add(passes, "func.func(nibble-quantize-activations,nibble-sort-groups,"
+              "nibble-pack-weights,convert-nibble-to-linalg),"
               "func.func(nibble-fuse-dequantized-inputs,linalg-fuse-"
               "elementwise-ops),canonicalize,cse");
 }
@@ -110,7 +110,8 @@ void nibble::registerPipelines() {
   PassPipelineRegistration<VectorPipelineOptions>(
       "nibble-vector-pipeline", "Phase vector: buffers and generated kernels",
       [](OpPassManager &passes, const VectorPipelineOptions &options) {
-        buildVectorPipeline(passes, {options.avx512, options.fma});
+        buildVectorPipeline(passes,
+                            {options.avx512, options.fma, options.vnni});
       });
   PassPipelineRegistration<>("nibble-llvm-pipeline",
                              "Phase llvm: the LLVM dialect with OpenMP",

@@ -19,11 +19,18 @@ using llvm::StringRef;
 quantizer::QuantizationScheme LayerChoice::getScheme() const {
   assert(isQuantized() && "a float weight has no scheme");
   quantizer::QuantizationScheme result;
-  result.bits = llvm::cantFail(quantizer::parseSchemeName(scheme)).bits;
+  auto name = llvm::cantFail(quantizer::parseSchemeName(scheme));
+  result.bits = name.bits;
   result.group = groupSize;
   result.symmetric = symmetric;
   result.scaleType = scaleType;
   result.scaleRule = scaleRule;
+  if (name.dynamicActivations) {
+    result.dynamicActivations = true;
+    result.group = -1;
+    result.symmetric = true;
+    result.scaleType = quantizer::ScaleType::F32;
+  }
   return result;
 }
 

@@ -80,7 +80,9 @@ struct InstrumentLayers
       if (function->hasAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName()))
         function.walk<WalkOrder::PreOrder>([&](Operation *op) {
           // Inside of these is work of one layer, or another thread.
-          bool isLayer = isa<MatMulOp, ConvOp, GatherOp, linalg::LinalgOp>(op);
+          bool isLayer =
+              isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
+                  QuantizeDynamicOp, linalg::LinalgOp>(op);
           if (isLayer && op->getNumResults() == 0)
             work.push_back(op);
           return isLayer || isa<scf::ParallelOp, scf::ForallOp>(op)

@@ -38,6 +38,9 @@ class Glyphs(unittest.TestCase):
     def test_w8a16(self):
         self.check_quantized("W8A16", loss=0.003, share=0.30)
 
+    def test_w8a8_dynamic(self):
+        self.check_quantized("W8A8-dynamic", loss=0.003, share=0.40)
+
     def test_w4a16(self):
         self.check_quantized("W4A16 g32", loss=0.01, share=0.20)
 
@@ -78,6 +81,9 @@ class Stories(unittest.TestCase):
 
     def test_w8a16(self):
         self.check("W8A16", 0.002)
+
+    def test_w8a8_dynamic(self):
+        self.check("W8A8-dynamic", 0.005)
 
     def test_w4a16(self):
         self.check("W4A16 g32", 0.01)

@@ -62,6 +62,8 @@ struct VectorPipelineOptions
   Option<bool> fma{*this, "fma",
                    llvm::cl::desc("the CPU has fused multiply-add"),
                    llvm::cl::init(true)};
+  Option<bool> vnni{*this, "vnni", llvm::cl::desc("the CPU has VNNI"),
+                    llvm::cl::init(false)};
 };
 
 /// `onnx`: old operator forms to the newest, shapes, folded constants.

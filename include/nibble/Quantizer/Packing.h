@@ -89,6 +89,29 @@ void packGroupPanels(llvm::ArrayRef<uint8_t> values, int64_t rows,
                      int64_t groups, unsigned elementBytes,
                      llvm::MutableArrayRef<uint8_t> out);
 
+/// An 8-bit weight for integer kernels, as `groups` * `rows` rows of `channels`
+/// by `taps` codes; strides in codes.
+struct IntegerWeightView {
+  const char *data = nullptr;
+  bool isUnsigned = false;
+  int64_t groups = 1, rows = 0, channels = 0, taps = 1;
+  int64_t rowStride = 0, channelStride = 0;
+};
+
+/// Packs `weight` to `out` [panels][quads][32][4], signed: a quad is four
+/// channels of one tap, in the order [channels / 4][taps], and each group
+/// starts a panel. What does not exist is zero.
+void packIntegerPanels(const IntegerWeightView &weight, int64_t quads,
+                       llvm::MutableArrayRef<uint8_t> out,
+                       unsigned threads = 0);
+
+/// The sums of (code - zero) over each of the groups * rows rows, modulo 2^32.
+/// `zeros` is empty, or has one element or one for each row, signed or unsigned
+/// as the weight.
+void sumIntegerRows(const IntegerWeightView &weight,
+                    llvm::ArrayRef<uint8_t> zeros,
+                    llvm::MutableArrayRef<int32_t> sums, unsigned threads = 0);
+
 //===----------------------------------------------------------------------===//
 // Scales
 //===----------------------------------------------------------------------===//

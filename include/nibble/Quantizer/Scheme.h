@@ -69,6 +69,9 @@ struct QuantizationScheme {
   bool symmetric = true;
   ScaleType scaleType = ScaleType::F16;
   ScaleRule scaleRule = ScaleRule::AbsMax;
+  /// The activations that the weight is multiplied with are quantized to 8 bits
+  /// at run time: see Activations.h.
+  bool dynamicActivations = false;
 
   /// Length of a group, and number of groups, in a row of `cols` weights.
   int64_t getGroupLength(int64_t cols) const;

@@ -22,6 +22,9 @@ struct SchemeName {
   unsigned bits;
   /// False for names that are reserved and not implemented in this build.
   bool available;
+  /// True if activations are quantized at run time; weights then have one
+  /// float32 scale for each output channel and no zero points.
+  bool dynamicActivations = false;
 };
 
 /// All names, those that are not available included.

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "KernelCalls.h"
 #include "nibble/Codegen/CPU/Kernels.h"
 #include "nibble/Codegen/CPU/Passes.h"
 
@@ -33,34 +34,18 @@ std::string describe(QuantizableOpInterface op) {
   return "layer \"" + op.getLayerName().str() + "\": ";
 }
 
-/// The memory of `value` as one dimension of unknown size. Strided memory is
-/// copied: kernels read contiguous memory only.
-Value flatten(OpBuilder &b, Location loc, Value value) {
-  auto type = cast<MemRefType>(value.getType());
-  if (!type.getLayout().isIdentity()) {
-    SmallVector<Value> sizes;
-    for (int64_t i = 0; i < type.getRank(); ++i)
-      if (type.isDynamicDim(i))
-        sizes.push_back(memref::DimOp::create(b, loc, value, i));
-    type = MemRefType::get(type.getShape(), type.getElementType());
-    Value copy =
-        memref::AllocOp::create(b, loc, type, sizes, b.getI64IntegerAttr(64));
-    memref::CopyOp::create(b, loc, value, copy);
-    value = copy;
-  }
-  return KernelBuilder(b, loc, CpuTarget()).flatView(value);
-}
-
 struct ConvertNibbleToKernels
     : impl::ConvertNibbleToKernelsPassBase<ConvertNibbleToKernels> {
   using Base::Base;
 
   void runOnOperation() override {
     SymbolTable table(getOperation());
-    symbols = &table;
+    KernelCalls kernels(table, CpuTarget{avx512, fma, vnni});
+    calls = &kernels;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<MatMulOp, ConvOp, GatherOp>(op))
+      if (isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
+              QuantizeDynamicOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -71,10 +56,17 @@ struct ConvertNibbleToKernels
       LogicalResult result =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
               .Case<MatMulOp, ConvOp, GatherOp>(
-                  [&](auto typed) { return convert(typed); });
+                  [&](auto typed) { return convert(typed); })
+              .Case<MatMulIntegerOp, ConvIntegerOp, QuantizeDynamicOp>(
+                  [&](auto typed) {
+                    convertInteger(typed, kernels);
+                    return success();
+                  });
       if (failed(result))
         return signalPassFailure();
     }
+    numKernels += kernels.numKernels;
+    numCalls += kernels.numCalls;
   }
 
 private:
@@ -94,7 +86,7 @@ private:
             ArrayRef<Value> sizes,
             function_ref<void(KernelBuilder &, ValueRange)> emit);
 
-  SymbolTable *symbols = nullptr;
+  KernelCalls *calls = nullptr;
 };
 
 template <typename OpTy>
@@ -160,38 +152,7 @@ void ConvertNibbleToKernels::call(
     ArrayRef<Value> sizes,
     function_ref<void(KernelBuilder &, ValueRange)> emit) {
   OpBuilder b(op);
-  Location loc = op->getLoc();
-  SmallVector<Value> arguments, copies;
-  for (Value memref : memrefs) {
-    if (!memref)
-      continue;
-    Value flat = flatten(b, loc, memref);
-    arguments.push_back(flat);
-    if (!cast<MemRefType>(memref.getType()).getLayout().isIdentity())
-      copies.push_back(flat);
-  }
-  llvm::append_range(arguments, sizes);
-
-  auto function = symbols->lookup<func::FuncOp>(name);
-  if (!function) {
-    ++numKernels;
-    auto type = b.getFunctionType(ValueRange(arguments).getTypes(), {});
-    // A kernel belongs to all operations that call it: no location of one.
-    Location kernelLoc = NameLoc::get(b.getStringAttr(name));
-    function = func::FuncOp::create(kernelLoc, name, type);
-    function.setPrivate();
-    function->setAttr("nibble.kernel", b.getUnitAttr());
-    symbols->insert(function);
-    Block *body = function.addEntryBlock();
-    OpBuilder inner = OpBuilder::atBlockBegin(body);
-    KernelBuilder kernel(inner, kernelLoc, CpuTarget{avx512, fma});
-    emit(kernel, body->getArguments());
-    func::ReturnOp::create(inner, kernelLoc);
-  }
-  ++numCalls;
-  func::CallOp::create(b, loc, function, arguments);
-  for (Value copy : copies)
-    memref::DeallocOp::create(b, loc, copy);
+  calls->call(b, op->getLoc(), name, memrefs, sizes, emit);
   op->erase();
 }
 
@@ -207,16 +168,6 @@ WeightOperands takeWeight(ValueRange::iterator &it,
   return operands;
 }
 
-/// Product of all dimensions but the last `trailing`.
-Value leadingSize(OpBuilder &b, Location loc, Value memref, int64_t trailing) {
-  KernelBuilder k(b, loc, CpuTarget());
-  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
-  Index size = k.index(1);
-  for (int64_t i = 0; i < rank - trailing; ++i)
-    size = size * k.dim(memref, i);
-  return size;
-}
-
 LogicalResult ConvertNibbleToKernels::convert(MatMulOp op) {
   if (failed(checkElementTypes(op, op.getInput(), op.getOuts())))
     return failure();
@@ -226,8 +177,9 @@ LogicalResult ConvertNibbleToKernels::convert(MatMulOp op) {
   MatMulSpec spec{*format, getEpilogue(op)};
   OpBuilder b(op);
   Location loc = op.getLoc();
+  KernelBuilder kernel(b, loc, CpuTarget());
   SmallVector<Value> sizes = {
-      leadingSize(b, loc, op.getInput(), 1),
+      leadingSize(kernel, op.getInput(), 1),
       arith::ConstantIndexOp::create(b, loc, op.getN()),
       arith::ConstantIndexOp::create(b, loc, op.getK())};
   call(op, spec.getName(),
@@ -355,8 +307,8 @@ LogicalResult ConvertNibbleToKernels::convert(GatherOp op) {
   auto indexType = cast<MemRefType>(op.getIndices().getType());
   GatherSpec spec{*format, indexType.getElementType(), int64_t(op.getRows()),
                   int64_t(op.getWidth())};
-  Value count = leadingSize(b, loc, op.getIndices(), 0);
   KernelBuilder kernel(b, loc, CpuTarget());
+  Value count = leadingSize(kernel, op.getIndices(), 0);
   emitIndexCheck(kernel, flatten(b, loc, op.getIndices()), kernel.index(count),
                  spec.rows,
                  describe(op) + "an index is out of range for a table of " +

@@ -221,8 +221,8 @@ void KernelBuilder::storeMasked(Value vector, Value memref, Index at,
   vector::MaskedStoreOp::create(b, loc, memref, ValueRange{at}, mask, vector);
 }
 
-Value KernelBuilder::scratch(int64_t floats) {
-  auto type = MemRefType::get({floats}, b.getF32Type());
+Value KernelBuilder::scratch(int64_t count, Type element) {
+  auto type = MemRefType::get({count}, element ? element : b.getF32Type());
   return memref::AllocaOp::create(b, loc, type, b.getI64IntegerAttr(64));
 }
 

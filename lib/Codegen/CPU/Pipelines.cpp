@@ -57,6 +57,7 @@ void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
   ConvertNibbleToKernelsPassOptions options;
   options.avx512 = target.avx512;
   options.fma = target.fma;
+  options.vnni = target.vnni;
   pm.addPass(createConvertNibbleToKernelsPass(options));
   NibbleLowerLinalgToLoopsPassOptions loops;
   loops.avx512 = target.avx512;
@@ -108,6 +109,8 @@ struct KernelPipelineOptions
                       llvm::cl::desc("The CPU has AVX-512 F, BW, DQ and VL")};
   Option<bool> fma{*this, "fma", llvm::cl::init(true),
                    llvm::cl::desc("The CPU has fused multiply-add")};
+  Option<bool> vnni{*this, "vnni", llvm::cl::init(false),
+                    llvm::cl::desc("The CPU has VNNI")};
 };
 
 } // namespace
@@ -120,7 +123,7 @@ void registerCodegenCPU() {
   PassPipelineRegistration<KernelPipelineOptions>(
       "nibble-lower-to-vector", "Buffers to vector code",
       [](OpPassManager &pm, const KernelPipelineOptions &options) {
-        populateKernelPipeline(pm, {options.avx512, options.fma});
+        populateKernelPipeline(pm, {options.avx512, options.fma, options.vnni});
       });
   PassPipelineRegistration<>("nibble-lower-to-llvm",
                              "Vector code to the LLVM dialect",

@@ -177,47 +177,6 @@ Value finish(OpTy op, OpBuilder &b, Value acc, ArrayRef<AffineExpr> rowDims,
   return result;
 }
 
-struct LowerMatMulInteger : OpConversionPattern<MatMulIntegerOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(MatMulIntegerOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    MLIRContext *context = getContext();
-    int64_t rank = cast<ShapedType>(op.getInput().getType()).getRank();
-    int64_t weightRank = cast<ShapedType>(op.getWeight().getType()).getRank();
-    // Loops: the rows, then n, then k.
-    SmallVector<AffineExpr> rows = getDims(context, 0, rank - 1);
-    AffineExpr n = getAffineDimExpr(rank - 1, context);
-    AffineExpr k = getAffineDimExpr(rank, context);
-    SmallVector<AffineExpr> in(rows), weight(rows), out(rows);
-    in.push_back(k);
-    out.push_back(n);
-    weight.resize(weightRank - 2);
-    llvm::append_values(weight, op.getTransposeWeight() ? n : k,
-                        op.getTransposeWeight() ? k : n);
-
-    Inputs inputs(context, rank + 1);
-    inputs.add(adaptor.getInput(), in);
-    inputs.add(adaptor.getWeight(), weight);
-    // A matrix of one element must still tell the sizes of its loops.
-    inputs.maps[0] = AffineMap::get(rank + 1, 0, in, context);
-    inputs.maps[1] = AffineMap::get(rank + 1, 0, weight, context);
-    int64_t inputZero = inputs.add(adaptor.getInputZero(), rows);
-    int64_t weightZero = inputs.add(adaptor.getWeightZeros(), {n});
-    SmallVector<OpFoldResult> sizes =
-        tensor::getMixedSizes(rewriter, loc, adaptor.getInput());
-    sizes.back() = rewriter.getIndexAttr(op.getN());
-    SmallVector<utils::IteratorType> iterators(rank, parallel);
-    iterators.push_back(reduction);
-    Value acc = sumProducts(op, rewriter, inputs, inputZero, weightZero, sizes,
-                            out, iterators);
-    rewriter.replaceOp(op, finish(op, rewriter, acc, rows, rank - 1));
-    return success();
-  }
-};
-
 struct LowerConvInteger : OpConversionPattern<ConvIntegerOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -330,7 +289,7 @@ private:
 } // namespace
 
 void populateIntegerProductPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerMatMulInteger, LowerConvInteger>(patterns.getContext());
+  patterns.add<LowerConvInteger>(patterns.getContext());
 }
 
 } // namespace nibble

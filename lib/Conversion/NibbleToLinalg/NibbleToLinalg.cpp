@@ -353,8 +353,10 @@ struct ConvertNibbleToLinalgPass
 
   void runOnOperation() override {
     ConversionTarget target(getContext());
-    target.addIllegalOp<QuantizeOp, DequantizeOp, MatMulIntegerOp,
-                        ConvIntegerOp>();
+    target.addIllegalOp<QuantizeOp, DequantizeOp>();
+    // There are kernels for up to three spatial dimensions.
+    target.addDynamicallyLegalOp<ConvIntegerOp>(
+        [](ConvIntegerOp op) { return op.getWeightShape().size() <= 5; });
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     RewritePatternSet patterns(&getContext());
     populateNibbleToLinalgPatterns(patterns);

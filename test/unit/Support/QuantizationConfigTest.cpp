@@ -151,13 +151,13 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "or move its options to 'default'"},
       {"rules:\n  - layers: x\n    scheme: W5A16\n",
        "q.yaml:3:13: unknown scheme 'W5A16': expected one of none, W8A16, "
-       "W4A16, W3A16, W2A16; did you mean 'W8A16'?"},
+       "W4A16, W3A16, W2A16, W8A8-dynamic; did you mean 'W8A16'?"},
       {"default: {scheme: NF4}\n",
        "q.yaml:1:19: scheme 'NF4' is not available in this build: expected one "
-       "of none, W8A16, W4A16, W3A16, W2A16"},
+       "of none, W8A16, W4A16, W3A16, W2A16, W8A8-dynamic"},
       {"default: {scheme: w3a16}\n",
        "q.yaml:1:19: unknown scheme 'w3a16': expected one of none, W8A16, "
-       "W4A16, W3A16, W2A16; did you mean 'W3A16'?"},
+       "W4A16, W3A16, W2A16, W8A8-dynamic; did you mean 'W3A16'?"},
       {"default: {method: rtm}\n", "q.yaml:1:19: unknown method 'rtm': "
                                    "expected one of rtn; did you mean 'rtn'?"},
       {"default: {group-size: 0}\n",

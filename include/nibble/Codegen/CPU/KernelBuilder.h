@@ -29,6 +29,8 @@ struct CpuTarget {
   /// Fused multiply-add and conversion of f16 (all CPUs with AVX2 have both).
   /// Without, a product is rounded before the addition.
   bool fma = true;
+  /// AVX-512 VNNI: sums of four products of bytes in one instruction.
+  bool vnni = false;
 
   /// Rows of a register tile; its width is `tileVectors()` vectors.
   int64_t tileRows() const { return avx512 ? 8 : 4; }
@@ -137,8 +139,8 @@ public:
   mlir::Value loadSplat(mlir::Value memref, Index at) {
     return splat(load(memref, at));
   }
-  /// Floats on the stack of the thread.
-  mlir::Value scratch(int64_t floats);
+  /// Floats, or elements of another type, on the stack of the thread.
+  mlir::Value scratch(int64_t count, mlir::Type element = {});
   void prefetch(mlir::Value memref, Index at);
 
   // Control.

@@ -36,7 +36,9 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
     Option<"avx512", "avx512", "bool", /*default=*/"true",
            "The CPU has AVX-512 F, BW, DQ and VL">,
     Option<"fma", "fma", "bool", /*default=*/"true",
-           "The CPU has fused multiply-add">
+           "The CPU has fused multiply-add">,
+    Option<"vnni", "vnni", "bool", /*default=*/"false",
+           "The CPU has VNNI, for vectors of the width that it is used with">
   ];
   let statistics = [
     Statistic<"numKernels", "num-kernels", "Distinct kernels that were made">,

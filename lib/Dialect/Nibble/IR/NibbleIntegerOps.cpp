@@ -12,10 +12,12 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::verification;
 
-SmallVector<int64_t> nibble::getPackedIntegerShape(int64_t n, int64_t k,
+SmallVector<int64_t> nibble::getPackedIntegerShape(int64_t rows,
+                                                   int64_t channels,
+                                                   int64_t taps,
                                                    int64_t groups) {
-  int64_t panels = groups * llvm::divideCeil(n / groups, panelRows);
-  int64_t quads = llvm::divideCeil(k, 4);
+  int64_t panels = groups * llvm::divideCeil(rows / groups, panelRows);
+  int64_t quads = llvm::divideCeil(channels, 4) * taps;
   // Matrix units take 64 steps at a time.
   if (quads > 16)
     quads = llvm::alignTo(quads, 16);
@@ -23,9 +25,6 @@ SmallVector<int64_t> nibble::getPackedIntegerShape(int64_t n, int64_t k,
 }
 
 namespace {
-
-int64_t getGroups(MatMulIntegerOp) { return 1; }
-int64_t getGroups(ConvIntegerOp op) { return op.getGroup(); }
 
 /// One element, or as many as `shape` says.
 LogicalResult verifyOneOr(Operation *op, StringRef what, Value value,
@@ -49,7 +48,7 @@ LogicalResult verifyOneOr(Operation *op, StringRef what, Value value,
 /// scales of the input.
 template <typename OpTy>
 LogicalResult verifyStages(OpTy op, ArrayRef<int64_t> output, int64_t n,
-                           int64_t k, ArrayRef<int64_t> rows) {
+                           ArrayRef<int64_t> packed, ArrayRef<int64_t> rows) {
   MLIRContext *context = op.getContext();
   Type i8 = IntegerType::get(context, 8), i32 = IntegerType::get(context, 32);
   Type f32 = Float32Type::get(context);
@@ -107,8 +106,7 @@ LogicalResult verifyStages(OpTy op, ArrayRef<int64_t> output, int64_t n,
   if (failed(verifyElement(op, "weight sums", op.getWeightSums(), i32)) ||
       failed(verifyShape(op, "weight sums", op.getWeightSums(), {n})))
     return failure();
-  return verifyShape(op, "a packed weight", op.getWeight(),
-                     getPackedIntegerShape(n, k, getGroups(op)));
+  return verifyShape(op, "a packed weight", op.getWeight(), packed);
 }
 
 } // namespace
@@ -126,7 +124,8 @@ LogicalResult MatMulIntegerOp::verify() {
            << k << ", got shape " << toString(input);
   SmallVector<int64_t> output(input);
   output.back() = n;
-  if (failed(verifyStages(*this, output, n, k, input.drop_back())))
+  if (failed(verifyStages(*this, output, n, getPackedIntegerShape(n, k),
+                          input.drop_back())))
     return failure();
   if (getPacked())
     return success();
@@ -144,14 +143,42 @@ LogicalResult MatMulIntegerOp::verify() {
   return verifyShape(*this, "a weight", getWeight(), expected);
 }
 
+LogicalResult QuantizeDynamicOp::verify() {
+  bool onMemRefs = isa<MemRefType>(getInput().getType());
+  if (onMemRefs != static_cast<bool>(getCodesOut()) ||
+      onMemRefs != static_cast<bool>(getScalesOut()) ||
+      getNumResults() != (onMemRefs ? 0u : 2u))
+    return emitOpError("expected codes and scales as ")
+           << (onMemRefs ? "outs and no results with a memref"
+                         : "results and no outs with a tensor");
+  Value codes = onMemRefs ? getCodesOut() : getResult(0);
+  Value scales = onMemRefs ? getScalesOut() : getResult(1);
+  Type f32 = Float32Type::get(getContext());
+  ArrayRef<int64_t> input = getShaped(getInput()).getShape();
+  int64_t rank = input.size(), rowRank = getRowRank();
+  if (rowRank < 0 || rowRank > rank)
+    return emitOpError("expected a row_rank in [0, ")
+           << rank << "], got " << rowRank;
+  if (failed(verifyElement(*this, "an input", getInput(), f32)) ||
+      failed(verifyElement(*this, "codes", codes,
+                           IntegerType::get(getContext(), 8))) ||
+      failed(verifyShape(*this, "codes", codes, input)) ||
+      failed(verifyElement(*this, "scales", scales, f32)))
+    return failure();
+  return verifyShape(*this, "scales", scales, input.take_front(rowRank));
+}
+
 LogicalResult ConvIntegerOp::verify() {
   SmallVector<int64_t> output;
   if (failed(verifyForm(*this)) || failed(verifyWindow(*this, output)))
     return failure();
   ArrayRef<int64_t> shape = getWeightShape();
-  if (failed(verifyStages(*this, output, shape[0],
-                          llvm::product_of(shape.drop_front()),
-                          ArrayRef(output).take_front())))
+  if (failed(verifyStages(
+          *this, output, shape[0],
+          getPackedIntegerShape(shape[0], shape[1],
+                                llvm::product_of(shape.drop_front(2)),
+                                getGroup()),
+          ArrayRef(output).take_front())))
     return failure();
   if (getPacked())
     return success();

@@ -44,14 +44,14 @@ StringRef ConstantOp::getName() {
 
 /// On memrefs every operand is read and `outs` is written; on tensors the
 /// operations are pure.
-template <typename OpTy>
 static void getFusedEffects(
-    OpTy op, SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-                 &effects) {
+    Operation *op, ArrayRef<Value> outs,
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
-    if (op.getOuts() && operand.get() == op.getOuts())
+    if (llvm::is_contained(outs, operand.get()))
       effects.emplace_back(MemoryEffects::Write::get(), &operand);
     else
       effects.emplace_back(MemoryEffects::Read::get(), &operand);
@@ -85,7 +85,7 @@ static StringRef getOperatorTypeOr(Operation *op, StringRef usual) {
   void OP::getEffects(                                                         \
       SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>      \
           &effects) {                                                          \
-    getFusedEffects(*this, effects);                                           \
+    getFusedEffects(*this, {getOuts()}, effects);                              \
   }                                                                            \
   OpOperand &OP::getWeightOperand() { return getWeightMutable(); }             \
   StringRef OP::getOperatorType() { return getOperatorTypeOr(*this, TYPE); }   \
@@ -102,13 +102,19 @@ NIBBLE_FUSED_METHODS(GatherOp, "Gather")
 void MatMulIntegerOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
         &effects) {
-  getFusedEffects(*this, effects);
+  getFusedEffects(*this, {getOuts()}, effects);
 }
 
 void ConvIntegerOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
         &effects) {
-  getFusedEffects(*this, effects);
+  getFusedEffects(*this, {getOuts()}, effects);
+}
+
+void QuantizeDynamicOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, {getCodesOut(), getScalesOut()}, effects);
 }
 
 Value MatMulOp::getActivationInput() { return getInput(); }

@@ -70,6 +70,19 @@ MatMulIntegerOp::reifyResultShapes(OpBuilder &b,
   return success();
 }
 
+LogicalResult
+QuantizeDynamicOp::reifyResultShapes(OpBuilder &b,
+                                     ReifiedRankedShapedTypeDims &shapes) {
+  int64_t rank = cast<ShapedType>(getInput().getType()).getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t d = 0; d < rank; ++d)
+    sizes.push_back(getSize(b, getLoc(), getInput(), d));
+  SmallVector<OpFoldResult> rows(ArrayRef(sizes).take_front(getRowRank()));
+  shapes.push_back(std::move(sizes));
+  shapes.push_back(std::move(rows));
+  return success();
+}
+
 LogicalResult ConvOp::reifyResultShapes(OpBuilder &b,
                                         ReifiedRankedShapedTypeDims &shapes) {
   reifyConv(*this, b, shapes);

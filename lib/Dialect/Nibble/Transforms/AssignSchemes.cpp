@@ -172,6 +172,8 @@ private:
     QuantizationRequest request;
     request.method = choice.method;
     request.scheme = choice.getScheme();
+    if (request.scheme.dynamicActivations)
+      keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;
     if (request.scheme.group > columns) {
       emitRemark(op.getLoc(), "layer \"")
@@ -182,6 +184,23 @@ private:
     }
     op->setAttr(requestAttrName, request.toAttr(&getContext()));
     ++numRequested;
+  }
+
+  /// What can't multiply integers keeps float activations and the weight as it
+  /// would be.
+  void keepActivations(QuantizableOpInterface op,
+                       quantizer::QuantizationScheme &scheme) {
+    Value input = op.getActivationInput();
+    std::string reason;
+    if (!input)
+      reason = "a table of rows is not multiplied with activations";
+    else if (!getElementTypeOrSelf(input).isF32())
+      reason = "its activations are not float32";
+    if (reason.empty())
+      return;
+    scheme.dynamicActivations = false;
+    emitRemark(op.getLoc(), "layer \"")
+        << op.getLayerName() << "\" is quantized as W8A16: " << reason;
   }
 
   std::string getReason(const LayerChoice &choice, Role role) const {

@@ -51,10 +51,11 @@ private:
   }
 };
 
-/// A fused operation reads all its operands and writes a buffer of its own.
-template <typename OpTy>
-struct FusedModel
-    : public BufferizableOpInterface::ExternalModel<FusedModel<OpTy>, OpTy> {
+/// What operations share that read all their operands and write buffers of
+/// their own.
+template <typename Model, typename OpTy>
+struct NewBufferModel
+    : public BufferizableOpInterface::ExternalModel<Model, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const AnalysisState &state) const {
     return true;
@@ -72,35 +73,50 @@ struct FusedModel
 
   bool bufferizesToAllocation(Operation *op, Value value) const { return true; }
 
-  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
-                          const BufferizationOptions &options,
-                          BufferizationState &state) const {
-    auto fused = cast<OpTy>(op);
-    Location loc = op->getLoc();
-    auto type = cast<RankedTensorType>(fused.getResult().getType());
-
+protected:
+  /// The operands of `op` as memrefs, and then its results.
+  static LogicalResult createBuffers(OpTy op, RewriterBase &rewriter,
+                                     const BufferizationOptions &options,
+                                     BufferizationState &state,
+                                     SmallVectorImpl<Value> &buffers) {
+    Location loc = op.getLoc();
     ReifiedRankedShapedTypeDims shapes;
-    if (failed(fused.reifyResultShapes(rewriter, shapes)))
+    if (failed(op.reifyResultShapes(rewriter, shapes)))
       return failure();
-    SmallVector<Value> sizes;
-    for (auto [size, extent] : llvm::zip_equal(type.getShape(), shapes[0]))
-      if (ShapedType::isDynamic(size))
-        sizes.push_back(getValueOrCreateConstantIndexOp(rewriter, loc, extent));
-
-    SmallVector<Value> buffers;
     for (Value operand : op->getOperands()) {
       FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
       if (failed(buffer))
         return failure();
       buffers.push_back(*buffer);
     }
+    for (auto [result, shape] : llvm::zip_equal(op->getResults(), shapes)) {
+      auto type = cast<RankedTensorType>(result.getType());
+      SmallVector<Value> sizes;
+      for (auto [size, extent] : llvm::zip_equal(type.getShape(), shape))
+        if (ShapedType::isDynamic(size))
+          sizes.push_back(
+              getValueOrCreateConstantIndexOp(rewriter, loc, extent));
+      auto memref = MemRefType::get(type.getShape(), type.getElementType());
+      FailureOr<Value> buffer =
+          options.createAlloc(rewriter, loc, memref, sizes);
+      if (failed(buffer))
+        return op.emitError("cannot allocate a buffer of type ") << memref;
+      buffers.push_back(*buffer);
+    }
+    return success();
+  }
+};
 
-    auto memref = MemRefType::get(type.getShape(), type.getElementType());
-    FailureOr<Value> outs = options.createAlloc(rewriter, loc, memref, sizes);
-    if (failed(outs))
-      return op->emitError("cannot allocate a buffer of type ") << memref;
-
-    buffers.push_back(*outs);
+/// Products: one result.
+template <typename OpTy>
+struct FusedModel : public NewBufferModel<FusedModel<OpTy>, OpTy> {
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto fused = cast<OpTy>(op);
+    SmallVector<Value> buffers;
+    if (failed(this->createBuffers(fused, rewriter, options, state, buffers)))
+      return failure();
 
     // `outs` is the last group of operands; on tensors it is empty.
     NamedAttrList attributes(op->getAttrs());
@@ -109,8 +125,26 @@ struct FusedModel
     segments.back() = 1;
     attributes.set(fused.getOperandSegmentSizeAttr(),
                    rewriter.getDenseI32ArrayAttr(segments));
-    OpTy::create(rewriter, loc, TypeRange(), buffers, attributes.getAttrs());
-    replaceOpWithBufferizedValues(rewriter, op, *outs);
+    OpTy::create(rewriter, op->getLoc(), TypeRange(), buffers,
+                 attributes.getAttrs());
+    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    return success();
+  }
+};
+
+struct QuantizeDynamicModel
+    : public NewBufferModel<QuantizeDynamicModel, QuantizeDynamicOp> {
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto quantize = cast<QuantizeDynamicOp>(op);
+    SmallVector<Value> buffers;
+    if (failed(createBuffers(quantize, rewriter, options, state, buffers)))
+      return failure();
+    QuantizeDynamicOp::create(rewriter, op->getLoc(), TypeRange(), buffers[0],
+                              buffers[1], buffers[2], quantize.getRowRank(),
+                              quantize.getUnsignedCodes());
+    replaceOpWithBufferizedValues(rewriter, op, ArrayRef(buffers).drop_front());
     return success();
   }
 };
@@ -123,6 +157,7 @@ void registerBufferizableOpInterfaceExternalModels(DialectRegistry &registry) {
     MatMulOp::attachInterface<FusedModel<MatMulOp>>(*context);
     ConvOp::attachInterface<FusedModel<ConvOp>>(*context);
     GatherOp::attachInterface<FusedModel<GatherOp>>(*context);
+    QuantizeDynamicOp::attachInterface<QuantizeDynamicModel>(*context);
     MatMulIntegerOp::attachInterface<FusedModel<MatMulIntegerOp>>(*context);
     ConvIntegerOp::attachInterface<FusedModel<ConvIntegerOp>>(*context);
   });

@@ -8,6 +8,7 @@
 
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 
+#include "IntegerWeightPacker.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Quantizer/Packing.h"
 
@@ -45,7 +46,20 @@ struct NibblePackWeightsPass
             return pack(conv, op);
           return success();
         });
-    if (result.wasInterrupted())
+    IntegerWeightPacker integers;
+    auto packInteger = [&](auto op) -> WalkResult {
+      FailureOr<bool> done = integers.pack(op);
+      if (succeeded(done))
+        numPacked += *done;
+      return failed(done) ? WalkResult::interrupt() : WalkResult::advance();
+    };
+    if (result.wasInterrupted() ||
+        getOperation()
+            ->walk([&](MatMulIntegerOp op) { return packInteger(op); })
+            .wasInterrupted() ||
+        getOperation()
+            ->walk([&](ConvIntegerOp op) { return packInteger(op); })
+            .wasInterrupted())
       return signalPassFailure();
     // The constants in their old order have no users any more.
     getOperation()->walk([](ConstantOp op) {

@@ -173,7 +173,8 @@ WeightQuantizer::create(QuantizableOpInterface op,
       /*unsigned_codes=*/UnitAttr());
 
   LayerReport report;
-  report.scheme = scheme.getUserName();
+  report.scheme =
+      request.scheme.dynamicActivations ? "W8A8-dynamic" : scheme.getUserName();
   report.method = request.method;
   report.groupSize = request.scheme.group;
   report.symmetric = request.scheme.symmetric;
@@ -211,6 +212,9 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
   const LayerReport &report = found->second.report;
   setLayerReport(op, report);
   op->removeAttr(requestAttrName);
+  if (request.scheme.dynamicActivations)
+    op->setAttr(NibbleDialect::getDynamicActivationsAttr(),
+                UnitAttr::get(op.getContext()));
   remark::passed(op.getLoc(),
                  remark::RemarkOpts::name("Quantized").category("nibble"))
       << remark::add("layer {0}: {1} by {2}", op.getLayerName(), report.scheme,
@@ -245,6 +249,8 @@ QuantizationRequest::get(Operation *op) {
   request.scheme.bits = scheme.getBits();
   request.scheme.group = scheme.getGroup();
   request.scheme.symmetric = !scheme.hasZeros();
+  request.scheme.dynamicActivations =
+      dictionary.contains("dynamic_activations");
   request.scheme.scaleType =
       scheme.getScaleType().isF32()   ? quantizer::ScaleType::F32
       : scheme.getScaleType().isF16() ? quantizer::ScaleType::F16
@@ -260,12 +266,14 @@ QuantizationRequest::get(Operation *op) {
 
 DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   Builder b(context);
-  return b.getDictionaryAttr(
-      {b.getNamedAttr("method", b.getStringAttr(method)),
-       b.getNamedAttr(
-           "scale_rule",
-           b.getStringAttr(quantizer::stringifyScaleRule(scheme.scaleRule))),
-       b.getNamedAttr("scheme", getSchemeAttr(context, scheme))});
+  NamedAttrList entries;
+  entries.append("method", b.getStringAttr(method));
+  entries.append("scale_rule", b.getStringAttr(quantizer::stringifyScaleRule(
+                                   scheme.scaleRule)));
+  entries.append("scheme", getSchemeAttr(context, scheme));
+  if (scheme.dynamicActivations)
+    entries.append("dynamic_activations", b.getUnitAttr());
+  return entries.getDictionary(context);
 }
 
 SchemeAttr getSchemeAttr(MLIRContext *context,

@@ -8,6 +8,7 @@
 
 #include "JitModule.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -15,8 +16,11 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "nibble/Codegen/CPU/Passes.h"
+#include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
@@ -50,6 +54,21 @@ MemRef::MemRef(void *data, std::vector<int64_t> shape) {
   words.insert(words.end(), strides.begin(), strides.end());
 }
 
+/// Weights become constants of the code: nothing is mapped in a test.
+static void embedConstants(ModuleOp module) {
+  module.walk([](ConstantOp op) {
+    FailureOr<ConstantData> data = ConstantData::get(op.getResult());
+    ASSERT_TRUE(succeeded(data));
+    ConstantData elements = data->expanded();
+    OpBuilder b(op);
+    auto value = DenseElementsAttr::getFromRawBuffer(data->getType(),
+                                                     elements.getBytes());
+    op.replaceAllUsesWith(
+        arith::ConstantOp::create(b, op.getLoc(), value).getResult());
+    op.erase();
+  });
+}
+
 std::unique_ptr<JitModule> JitModule::create(const std::string &text,
                                              codegen::CpuTarget target,
                                              bool tensors) {
@@ -74,8 +93,17 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
     return nullptr;
   }
   PassManager pm(result->context.get());
-  if (tensors)
+  if (tensors) {
+    PassManager first(result->context.get());
+    first.addNestedPass<func::FuncOp>(createNibblePackWeightsPass());
+    first.addNestedPass<func::FuncOp>(createConvertNibbleToLinalgPass());
+    if (failed(first.run(*module))) {
+      ADD_FAILURE() << "the pipeline on tensors failed";
+      return nullptr;
+    }
+    embedConstants(*module);
     codegen::populateBufferizationPipeline(pm);
+  }
   codegen::populateKernelPipeline(pm, target);
   codegen::populateVectorToLLVMPipeline(pm);
   if (failed(pm.run(*module))) {
@@ -86,7 +114,8 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
   auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
   if (!target.avx512 && builder) {
     builder->setCPU(target.fma ? "x86-64-v3" : "x86-64");
-    builder->getFeatures() = llvm::SubtargetFeatures();
+    builder->getFeatures() =
+        llvm::SubtargetFeatures(target.vnni ? "+avxvnni" : "");
   }
   auto machine = builder->createTargetMachine();
   if (!machine) {
@@ -134,7 +163,7 @@ bool JitModule::call(const std::string &name, std::vector<MemRef> arguments) {
   return true;
 }
 
-std::vector<codegen::CpuTarget> targetsOfThisMachine() {
+std::vector<codegen::CpuTarget> targetsOfThisMachine(bool integers) {
   std::vector<codegen::CpuTarget> targets = {{/*avx512=*/false, /*fma=*/false}};
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
   auto has = [&](std::initializer_list<const char *> names) {
@@ -145,6 +174,11 @@ std::vector<codegen::CpuTarget> targetsOfThisMachine() {
     targets.push_back({/*avx512=*/false, /*fma=*/true});
   if (has({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
     targets.push_back({/*avx512=*/true, /*fma=*/true});
+  if (integers && has({"avx2", "fma", "f16c", "avxvnni"}))
+    targets.push_back({/*avx512=*/false, /*fma=*/true, /*vnni=*/true});
+  if (integers &&
+      has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}))
+    targets.push_back({/*avx512=*/true, /*fma=*/true, /*vnni=*/true});
   return targets;
 }
 

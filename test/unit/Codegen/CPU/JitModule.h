@@ -53,8 +53,9 @@ private:
   std::unique_ptr<mlir::ExecutionEngine> engine;
 };
 
-/// Kernels for AVX2 run everywhere; those for AVX-512 where the machine has it.
-std::vector<codegen::CpuTarget> targetsOfThisMachine();
+/// Kernels for AVX2 run everywhere; those for AVX-512 where the machine has it,
+/// and with VNNI, which only `integers` make a difference with.
+std::vector<codegen::CpuTarget> targetsOfThisMachine(bool integers = false);
 
 std::vector<float> randomFloats(size_t count, unsigned seed);
 

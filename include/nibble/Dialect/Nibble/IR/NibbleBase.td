@@ -37,6 +37,11 @@ def Nibble_Dialect : Dialect {
     static constexpr llvm::StringLiteral getOperatorTypeAttr() {
       return "onnx.op_type";
     }
+    /// Name of the discardable attribute of a product whose input is to be
+    /// quantized at run time.
+    static constexpr llvm::StringLiteral getDynamicActivationsAttr() {
+      return "nibble.dynamic_activations";
+    }
     /// Files that `#nibble.mapped` attributes of this context refer to.
     ::nibble::FileMap &getFileMap() { return *fileMap; }
 

@@ -24,10 +24,12 @@ class FileMap;
 /// Rows (output channels) that a panel of a packed weight holds.
 constexpr int64_t panelRows = 32;
 
-/// Sizes of an 8-bit weight of `n` rows of `k` codes in the order of the
-/// integer kernels: [panels][ceil(k/4)][32 rows][4]. Each group of a
-/// convolution starts a panel. Rows and codes that do not exist are zero.
-llvm::SmallVector<int64_t> getPackedIntegerShape(int64_t n, int64_t k,
+/// Sizes of an 8-bit weight in the order of the integer kernels:
+/// [panels][quads][32 rows][4], where a quad is four of the `channels` for one
+/// of the `taps` (1 for a matrix). `rows` rows in `groups` groups; each group
+/// starts a panel.
+llvm::SmallVector<int64_t> getPackedIntegerShape(int64_t rows, int64_t channels,
+                                                 int64_t taps = 1,
                                                  int64_t groups = 1);
 
 /// A weight seen as `rows` rows (output channels) of `columns` elements (the

@@ -129,4 +129,43 @@ def Nibble_ConvIntegerOp : Nibble_IntegerProductOp<"conv_integer"> {
     DenseI64ArrayAttr:$pads, DefaultValuedAttr<I64Attr, "1">:$group), commonAttributes);
 }
 
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+def Nibble_QuantizeDynamicOp : Nibble_Op<"quantize_dynamic", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "floats to 8-bit codes with scales that are found at run time";
+  let description = [{
+    The first `row_rank` dimensions index rows: tokens, or the samples of a
+    convolution. Each row gets a scale of its own, symmetric:
+
+    `scale = max |x| / 127.5`, `code = clamp(round_half_to_even(x / scale), -128, 127)`
+
+    as compressed-tensors and torchao quantize activations to int8. A row of
+    zeros has the scale 2^-23. With `unsigned_codes` the codes are those plus
+    128, for a product whose `input_zero` is 128.
+
+    The operation exists on tensors, with results, and on memrefs, with `outs`.
+
+    Example:
+    ```mlir
+    func.func @tokens(%x: tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>) {
+      %codes, %scales = nibble.quantize_dynamic %x {row_rank = 1 : i64}
+        : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>)
+      return %codes, %scales : tensor<?x128xi8>, tensor<?xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Nibble_TensorOrMemRef:$input, Optional<AnyMemRef>:$codes_out,
+    Optional<AnyMemRef>:$scales_out, I64Attr:$row_rank, UnitAttr:$unsigned_codes);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let assemblyFormat = [{
+    $input (`outs` `(` $codes_out^ `,` $scales_out `)`)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // NIBBLE_DIALECT_NIBBLE_IR_NIBBLEINTEGEROPS_TD

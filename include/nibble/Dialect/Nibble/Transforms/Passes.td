@@ -128,6 +128,39 @@ def NibbleFuseDequantizePass : Pass<"nibble-fuse-dequantize", "::mlir::func::Fun
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleQuantizeActivationsPass : Pass<"nibble-quantize-activations", "::mlir::func::FuncOp"> {
+  let summary = "Multiply integers where activations are quantized at run time";
+  let description = [{
+    Products with the mark `nibble.dynamic_activations` (scheme `W8A8-dynamic`)
+    and an int8 weight of one scale per output channel become
+    `nibble.quantize_dynamic` of the input, one scale for each token or for each
+    sample of a convolution, and an integer product that ends in floats. An
+    input that several products share is quantized once.
+
+    The codes are unsigned with zero point 128: kernels need unsigned ones.
+
+    Before:
+    ```mlir
+    %y = nibble.matmul %x weight(%codes, %scales) bias(%b) {nibble.dynamic_activations,
+        n = 64 : i64, k = 128 : i64, scheme = #nibble.scheme<int8, group = -1, scale = f32, packing = rows>}
+      : (tensor<?x128xf32>, tensor<64x128xi8>, tensor<64x1xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+    ```
+    After:
+    ```mlir
+    %q:2 = nibble.quantize_dynamic %x {row_rank = 1 : i64, unsigned_codes}
+      : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>)
+    %s = tensor.collapse_shape %scales [[0, 1]] : tensor<64x1xf32> into tensor<64xf32>
+    %y = nibble.matmul_integer %q#0 weight(%codes scales %s) input_zero(%c128) input_scale(%q#1) bias(%b)
+        {n = 64 : i64, k = 128 : i64, transpose_weight, unsigned_input} : ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numProducts", "num-products", "Products that are now of integers">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def NibbleVerifyQuantizedPass : Pass<"nibble-verify-quantized", "::mlir::func::FuncOp"> {
   let summary = "Check that no float copy of a quantized weight exists";
   let description = [{

@@ -1,0 +1,150 @@
+//===- QuantizeActivations.cpp - Activations in 8 bits at run time --------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Dialect/Nibble/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+
+namespace nibble {
+#define GEN_PASS_DEF_NIBBLEQUANTIZEACTIVATIONSPASS
+#include "nibble/Dialect/Nibble/Transforms/NibbleTransforms.h.inc"
+} // namespace nibble
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+struct NibbleQuantizeActivationsPass
+    : public impl::NibbleQuantizeActivationsPassBase<
+          NibbleQuantizeActivationsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    quantized.clear();
+    SmallVector<Operation *> products;
+    getOperation()->walk([&](QuantizableOpInterface op) {
+      if (op->hasAttr(NibbleDialect::getDynamicActivationsAttr()))
+        products.push_back(op);
+    });
+    for (Operation *op : products) {
+      if (auto matmul = dyn_cast<MatMulOp>(op); matmul && isReady(matmul))
+        convert(matmul);
+      else if (auto conv = dyn_cast<ConvOp>(op); conv && isReady(conv))
+        convert(conv);
+    }
+  }
+
+private:
+  /// An int8 weight in rows with one scale each. Otherwise the product goes on
+  /// with float activations.
+  template <typename OpTy>
+  bool isReady(OpTy op) {
+    SchemeAttr scheme = op.getSchemeAttr();
+    return scheme && scheme.getCodebook() == CodebookKind::Int &&
+           scheme.getBits() == 8 && !scheme.hasZeros() &&
+           scheme.getPacking() == Packing::Rows && !op.getGroupIndex() &&
+           scheme.getScaleType().isF32() &&
+           scheme.getNumGroups(op.getWeightView().columns) == 1 &&
+           isa<RankedTensorType>(op.getInput().getType()) &&
+           cast<ShapedType>(op.getInput().getType()).getElementType().isF32();
+  }
+
+  struct Codes {
+    Value codes, scales, zero;
+  };
+
+  /// The codes of `input`, whose first `rowRank` dimensions have a scale each.
+  Codes quantize(Value input, int64_t rowRank) {
+    Codes &result = quantized[{input, rowRank}];
+    if (result.codes)
+      return result;
+    OpBuilder b(input.getContext());
+    b.setInsertionPointAfterValue(input);
+    Location loc = input.getLoc();
+    auto type = cast<RankedTensorType>(input.getType());
+    Type types[] = {RankedTensorType::get(type.getShape(), b.getI8Type()),
+                    RankedTensorType::get(type.getShape().take_front(rowRank),
+                                          b.getF32Type())};
+    auto op = QuantizeDynamicOp::create(
+        b, loc, types, input, /*codes_out=*/Value(), /*scales_out=*/Value(),
+        rowRank, /*unsigned_codes=*/true);
+    auto zero = DenseElementsAttr::get(RankedTensorType::get({}, b.getI8Type()),
+                                       int8_t(-128));
+    result.codes = op.getResult(0);
+    result.scales = op.getResult(1);
+    result.zero = arith::ConstantOp::create(b, loc, zero);
+    return result;
+  }
+
+  /// Scales [N, 1] as [N].
+  static Value flatten(OpBuilder &b, Location loc, Value scales) {
+    return tensor::CollapseShapeOp::create(b, loc, scales,
+                                           {ReassociationIndices{0, 1}});
+  }
+
+  void convert(MatMulOp op) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    int64_t rank = cast<ShapedType>(op.getInput().getType()).getRank();
+    Codes x = quantize(op.getInput(), rank - 1);
+    replace(op, MatMulIntegerOp::create(
+                    b, loc, op.getResult().getType(), x.codes, op.getWeight(),
+                    /*weight_zeros=*/Value(), /*weight_sums=*/Value(),
+                    flatten(b, loc, op.getScales()), x.zero, x.scales,
+                    op.getBias(), op.getResidual(), /*output_scale=*/Value(),
+                    /*output_zero=*/Value(), /*outs=*/Value(), op.getN(),
+                    op.getK(), /*transpose_weight=*/true,
+                    /*unsigned_input=*/true, /*unsigned_weight=*/false,
+                    /*unsigned_output=*/false, /*packed=*/false,
+                    op.getActivationAttr(), op.getLayersAttr()));
+  }
+
+  void convert(ConvOp op) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    Codes x = quantize(op.getInput(), 1);
+    // Rows of codes in the shape of the weight.
+    ArrayRef<int64_t> shape = op.getWeightShape();
+    ReassociationIndices rest;
+    for (int64_t d = 1, rank = shape.size(); d < rank; ++d)
+      rest.push_back(d);
+    Value weight = tensor::ExpandShapeOp::create(
+        b, loc, RankedTensorType::get(shape, b.getI8Type()), op.getWeight(),
+        ArrayRef<ReassociationIndices>{{0}, rest});
+    replace(op,
+            ConvIntegerOp::create(
+                b, loc, op.getResult().getType(), x.codes, weight,
+                /*weight_zeros=*/Value(), /*weight_sums=*/Value(),
+                flatten(b, loc, op.getScales()), x.zero, x.scales, op.getBias(),
+                op.getResidual(), /*output_scale=*/Value(),
+                /*output_zero=*/Value(), /*outs=*/Value(), shape,
+                op.getStrides(), op.getDilations(), op.getPads(), op.getGroup(),
+                /*unsigned_input=*/true,
+                /*unsigned_weight=*/false, /*unsigned_output=*/false,
+                /*packed=*/false, op.getActivationAttr(), op.getLayersAttr()));
+  }
+
+  template <typename OpTy, typename NewTy>
+  void replace(OpTy op, NewTy product) {
+    for (NamedAttribute attr : op->getDiscardableAttrs())
+      if (attr.getName() != NibbleDialect::getDynamicActivationsAttr())
+        product->setAttr(attr.getName(), attr.getValue());
+    op.getResult().replaceAllUsesWith(product.getResult());
+    op.erase();
+    ++numProducts;
+  }
+
+  DenseMap<std::pair<Value, int64_t>, Codes> quantized;
+};
+
+} // namespace
+} // namespace nibble

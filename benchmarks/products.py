@@ -9,7 +9,7 @@ Prints milliseconds, the rate at which weight bytes are read, and arithmetic. A
 product with few rows is bound by memory: there fewer bits should mean less time.
 The weights of the default size (4096 x 4096, 64 MiB in float) do not fit into
 caches. The result of every kernel is checked against NumPy on the weights that
-NumPy rounds in the same way.
+NumPy rounds in the same way; with W8A8-dynamic the activations are rounded too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import measure  # noqa: E402
 import nibble  # noqa: E402
 
 # Scheme: bits and group of the rounding that the result is checked against.
-ROUNDING = {"float": None, "W8A16": (8, -1), "W4A16 g32": (4, 32)}
+ROUNDING = {"float": None, "W8A16": (8, -1), "W4A16 g32": (4, 32), "W8A8-dynamic": (8, -1)}
 
 
 def make_model(size: int) -> tuple[Path, np.ndarray]:

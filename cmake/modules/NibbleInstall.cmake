@@ -19,3 +19,19 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/NibbleConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/NibbleConfig.cmake
   ${PROJECT_BINARY_DIR}/NibbleConfigVersion.cmake DESTINATION ${config_dir})
 install(EXPORT NibbleTargets NAMESPACE Nibble:: DESTINATION ${config_dir})
+
+# The Python wheel: the compiler, and what it and compiled models need of ours.
+# LLVM's libraries are taken where they were found.
+set(wheel Nibble nibble-compile nibble-run nibble_runtime nibble_runtime_shared)
+add_custom_target(nibble-python DEPENDS ${wheel})
+install(TARGETS ${wheel}
+  RUNTIME DESTINATION bin COMPONENT python EXCLUDE_FROM_ALL
+  LIBRARY DESTINATION lib COMPONENT python EXCLUDE_FROM_ALL
+  ARCHIVE DESTINATION lib COMPONENT python EXCLUDE_FROM_ALL)
+if(SKBUILD)
+  # A wheel has no symbolic links: versions in file names would make copies.
+  foreach(library Nibble nibble_runtime_shared)
+    set_property(TARGET ${library} PROPERTY VERSION)
+    set_property(TARGET ${library} PROPERTY SOVERSION)
+  endforeach()
+endif()

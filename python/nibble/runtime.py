@@ -120,7 +120,8 @@ def _library() -> c.CDLL:
     if wanted := os.environ.get("NIBBLE_RUNTIME"):
         candidates = [wanted]
     else:
-        places = [here, here.parents[1] / "build/lib"]
+        build = Path(os.environ.get("NIBBLE_BUILD", here.parents[1] / "build"))
+        places = [here / "lib", build / "lib"]
         candidates = [str(p / name) for p in places if (p / name).exists()] + [name]
     problem = ""
     for candidate in candidates:

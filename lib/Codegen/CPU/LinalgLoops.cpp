@@ -7,13 +7,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Codegen/CPU/LinalgLoops.h"
+#include "LinalgBody.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 
@@ -30,20 +30,13 @@ using Access = LinalgNest::Access;
 class LoopEmitter {
 public:
   LoopEmitter(KernelBuilder &kernel, const LinalgNest &nest)
-      : kb(kernel), nest(nest), info(nest.op), op(nest.op),
-        body(*op.getBlock()) {}
+      : kb(kernel), nest(nest), info(nest.op), op(nest.op), code(kernel, nest) {
+  }
 
   void emit();
 
 private:
-  /// The point of the nest that code is emitted for: an index for each loop;
-  /// of the vectorized loop that of the first lane.
-  struct Point {
-    SmallVector<Index> indices;
-    /// Lanes that exist, and their number; null: all.
-    Value mask;
-    Value count;
-  };
+  using Point = NestPoint;
 
   // Choice of loops.
   void choose();
@@ -51,18 +44,7 @@ private:
   int64_t score(int64_t loop);
   bool findCombiners();
 
-  // Body.
-  Index address(const Access &access, const Point &point);
-  Value loadOperand(int64_t operand, const Point &point);
-  Value loadVector(Value memref, Index at, VectorType type, Value mask);
-  Value loadStrided(const Access &access, Index at, VectorType type,
-                    const Point &point);
-  void storeResult(int64_t output, Value value, const Point &point);
-  Values computeBody(const Point &point, ValueRange arguments);
-  Value loadInBody(memref::LoadOp load, const Point &point, IRMapping &mapping,
-                   const llvm::DenseMap<Value, Index> &steps);
-  Value widen(Value value);
-  bool isVector() const { return vectorLoop >= 0; }
+  bool isVector() const { return code.isVector(); }
 
   // Loops.
   void emitUnits(Index lo, Index hi, Index rowBlocks);
@@ -78,11 +60,10 @@ private:
   const LinalgNest &nest;
   BodyInfo info;
   linalg::LinalgOp op;
-  Block &body;
+  LinalgBody code;
 
-  /// Loop cut into vectors, -1 if none; it may be parallel or a reduction.
-  int64_t vectorLoop = -1;
-  bool vectorReduction = false;
+  int64_t &vectorLoop = code.vectorLoop;
+  bool &vectorReduction = code.vectorReduction;
   /// Parallel loop of which some steps are computed together, -1 if none.
   int64_t rowLoop = -1;
   int64_t tileRows = 1, tileVectors = 1;
@@ -129,14 +110,6 @@ bool LoopEmitter::canVectorize(int64_t loop) {
          });
 }
 
-/// The steps between elements that whole vectors and shuffles can pick.
-static bool isShuffleStride(Index stride, int64_t &step) {
-  std::optional<int64_t> constant =
-      getConstantIntValue(OpFoldResult(Value(stride)));
-  step = constant.value_or(0);
-  return step >= 2 && step <= 4;
-}
-
 /// How well a loop suits vectors: inputs that must be gathered cost most, and
 /// a few steps of a reduction cost more to combine than they save.
 int64_t LoopEmitter::score(int64_t loop) {
@@ -147,6 +120,7 @@ int64_t LoopEmitter::score(int64_t loop) {
     else if (!access.isInvariant(loop))
       result -= isShuffleStride(access.strides[loop], step) ? 2 : 8;
   }
+  result += code.scoreLoads(loop);
   std::optional<int64_t> size =
       getConstantIntValue(OpFoldResult(Value(nest.sizes[loop])));
   if (size && *size < lanes / 2)
@@ -195,236 +169,6 @@ void LoopEmitter::choose() {
 }
 
 //===----------------------------------------------------------------------===//
-// Body
-//===----------------------------------------------------------------------===//
-
-Index LoopEmitter::address(const Access &access, const Point &point) {
-  Index at = access.offset;
-  for (int64_t loop = 0; loop < nest.numLoops(); ++loop)
-    if (!access.isInvariant(loop) && !isUnit(nest.sizes[loop]))
-      at = at + access.strides[loop] * point.indices[loop];
-  return at;
-}
-
-Value LoopEmitter::widen(Value value) {
-  if (!isVector() || isa<VectorType>(value.getType()))
-    return value;
-  return kb.splat(value);
-}
-
-static Value splatConstant(KernelBuilder &kb, VectorType type, int64_t value) {
-  Type element = type.getElementType();
-  TypedAttr scalar = isa<FloatType>(element)
-                         ? TypedAttr(kb.b.getFloatAttr(element, value))
-                         : TypedAttr(kb.b.getIntegerAttr(element, value));
-  return arith::ConstantOp::create(
-      kb.b, kb.loc, DenseElementsAttr::get(type, Attribute(scalar)));
-}
-
-Value LoopEmitter::loadOperand(int64_t operand, const Point &point) {
-  const Access &access = nest.accesses[operand];
-  if (access.scalar)
-    return access.scalar;
-  Index at = address(access, point);
-  if (!isVector() || access.isInvariant(vectorLoop))
-    return kb.load(access.flat, at);
-  auto type =
-      kb.vectorType(cast<MemRefType>(access.flat.getType()).getElementType());
-  if (access.isContiguous(vectorLoop))
-    return loadVector(access.flat, at, type, point.mask);
-  return loadStrided(access, at, type, point);
-}
-
-Value LoopEmitter::loadVector(Value memref, Index at, VectorType type,
-                              Value mask) {
-  if (!mask)
-    return kb.loadVector(memref, at);
-  // Ones where there is nothing: a division by them is harmless.
-  return vector::MaskedLoadOp::create(kb.b, kb.loc, type, memref,
-                                      ValueRange{at}, mask,
-                                      splatConstant(kb, type, 1));
-}
-
-/// Every second to fourth element comes out of whole vectors by shuffles, which
-/// is much faster than a gather.
-Value LoopEmitter::loadStrided(const Access &access, Index at, VectorType type,
-                               const Point &point) {
-  OpBuilder &b = kb.b;
-  Index stride = access.strides[vectorLoop];
-  int64_t few;
-  if (isShuffleStride(stride, few)) {
-    Index last = kb.index(lanes - 1);
-    if (point.count)
-      last = kb.index(point.count) - 1;
-    Index elements = last * few + 1;
-    Value result;
-    for (int64_t part = 0; part < few; ++part) {
-      Value loaded = loadVector(access.flat, at + part * lanes, type,
-                                kb.maskBelow(elements - part * lanes));
-      if (part == 0) {
-        result = loaded;
-        continue;
-      }
-      SmallVector<int64_t> picks;
-      for (int64_t lane = 0; lane < lanes; ++lane) {
-        int64_t source = lane * few;
-        if (source / lanes == part)
-          picks.push_back(lanes + source % lanes);
-        else
-          picks.push_back(part == 1 && source < lanes ? source : lane);
-      }
-      result = vector::ShuffleOp::create(b, kb.loc, result, loaded, picks);
-    }
-    return result;
-  }
-
-  std::optional<int64_t> step =
-      getConstantIntValue(OpFoldResult(Value(stride)));
-  // Offsets that are known to be small need half the registers.
-  bool narrow = step && std::abs(*step) < (1 << 24);
-  Value offsets =
-      vector::StepOp::create(b, kb.loc, kb.vectorType(b.getIndexType()));
-  Value factor = stride;
-  if (narrow) {
-    offsets = arith::IndexCastOp::create(b, kb.loc, kb.i32Vector(), offsets);
-    factor = arith::ConstantIntOp::create(b, kb.loc, *step, 32);
-  }
-  offsets = arith::MulIOp::create(b, kb.loc, offsets, kb.splat(factor));
-  Value mask = point.mask ? point.mask
-                          : splatConstant(kb, kb.vectorType(b.getI1Type()), 1);
-  return vector::GatherOp::create(b, kb.loc, type, access.flat, ValueRange{at},
-                                  offsets, mask, splatConstant(kb, type, 1));
-}
-
-void LoopEmitter::storeResult(int64_t output, Value value, const Point &point) {
-  const Access &access = nest.outputs()[output];
-  Index at = address(access, point);
-  if (!isVector() || vectorReduction) {
-    kb.store(value, access.flat, at);
-    return;
-  }
-  if (point.mask)
-    kb.storeMasked(widen(value), access.flat, at, point.mask);
-  else
-    kb.storeVector(widen(value), access.flat, at);
-}
-
-/// Lets a product and a sum become one operation, which rounds once.
-static void allowContraction(Operation *op) {
-  auto math = dyn_cast<arith::ArithFastMathInterface>(op);
-  if (!math)
-    return;
-  arith::FastMathFlags flags = arith::FastMathFlags::contract;
-  if (arith::FastMathFlagsAttr old = math.getFastMathFlagsAttr())
-    flags = flags | old.getValue();
-  op->setAttr(math.getFastMathAttrName(),
-              arith::FastMathFlagsAttr::get(op->getContext(), flags));
-}
-
-/// A load at computed indices: one element for all lanes, neighbours, or a
-/// gather. `steps` has the values that are an index plus the number of the
-/// lane.
-Value LoopEmitter::loadInBody(memref::LoadOp load, const Point &point,
-                              IRMapping &mapping,
-                              const llvm::DenseMap<Value, Index> &steps) {
-  OpBuilder &b = kb.b;
-  MemRefType memrefType = load.getMemRefType();
-  VectorType type = kb.vectorType(load.getType());
-  VectorType indexVector = kb.vectorType(b.getIndexType());
-  Index base = kb.index(0), stride = kb.index(1);
-  bool neighbours = true;
-  Value offsets;
-  for (int64_t d = memrefType.getRank() - 1; d >= 0; --d) {
-    Value index = mapping.lookupOrDefault(load.getIndices()[d]);
-    if (auto step = steps.find(load.getIndices()[d]); step != steps.end()) {
-      neighbours &= !offsets && isUnit(stride);
-      base = base + step->second * stride;
-      index = vector::StepOp::create(b, kb.loc, indexVector);
-    } else if (!isa<VectorType>(index.getType())) {
-      base = base + kb.index(index) * stride;
-      index = {};
-    } else {
-      neighbours = false;
-    }
-    if (index) {
-      if (!isUnit(stride))
-        index = arith::MulIOp::create(b, kb.loc, index, kb.splat(stride));
-      offsets =
-          offsets ? arith::AddIOp::create(b, kb.loc, offsets, index) : index;
-    }
-    stride = stride * kb.dim(load.getMemRef(), d);
-  }
-  Value flat = kb.flatView(load.getMemRef());
-  if (!offsets)
-    return kb.load(flat, base);
-  if (neighbours)
-    return loadVector(flat, base, type, point.mask);
-  // Offsets that are known to be small need half the registers.
-  if (memrefType.hasStaticShape() && memrefType.getNumElements() < (1 << 24))
-    offsets = arith::IndexCastOp::create(b, kb.loc, kb.i32Vector(), offsets);
-  Value mask = point.mask ? point.mask
-                          : splatConstant(kb, kb.vectorType(b.getI1Type()), 1);
-  return vector::GatherOp::create(b, kb.loc, type, flat, ValueRange{base},
-                                  offsets, mask, splatConstant(kb, type, 1));
-}
-
-/// Values that the body yields at `point`, on vectors if a loop is vectorized.
-/// What is the same for all lanes stays a scalar.
-Values LoopEmitter::computeBody(const Point &point, ValueRange arguments) {
-  OpBuilder &b = kb.b;
-  IRMapping mapping;
-  mapping.map(body.getArguments(), arguments);
-  llvm::DenseMap<Value, Index> steps;
-  auto isUniform = [&](Value value) {
-    return !isa<VectorType>(mapping.lookupOrDefault(value).getType());
-  };
-  for (Operation &inner : body.without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
-      int64_t loop = index.getDim();
-      Value value = point.indices[loop];
-      if (loop == vectorLoop) {
-        Value step =
-            vector::StepOp::create(b, kb.loc, kb.vectorType(b.getIndexType()));
-        value = arith::AddIOp::create(b, kb.loc, widen(value), step);
-        steps.try_emplace(index.getResult(), point.indices[loop]);
-      }
-      mapping.map(index.getResult(), value);
-      continue;
-    }
-    if (!isVector() || llvm::all_of(inner.getOperands(), isUniform)) {
-      Operation *scalar = b.clone(inner, mapping);
-      if (isVector())
-        allowContraction(scalar);
-      continue;
-    }
-    if (auto load = dyn_cast<memref::LoadOp>(inner)) {
-      mapping.map(load.getResult(), loadInBody(load, point, mapping, steps));
-      continue;
-    }
-    OperationState state(kb.loc, inner.getName());
-    for (Value operand : inner.getOperands())
-      state.operands.push_back(widen(mapping.lookupOrDefault(operand)));
-    state.addAttributes(inner.getAttrs());
-    state.addTypes(kb.vectorType(inner.getResult(0).getType()));
-    Operation *wide = b.create(state);
-    allowContraction(wide);
-    mapping.map(inner.getResult(0), wide->getResult(0));
-    if (auto add = dyn_cast<arith::AddIOp>(inner))
-      for (auto [step, offset] : {std::pair(add.getLhs(), add.getRhs()),
-                                  std::pair(add.getRhs(), add.getLhs())})
-        if (auto found = steps.find(step);
-            found != steps.end() && isUniform(offset))
-          steps.try_emplace(add.getResult(),
-                            found->second +
-                                kb.index(mapping.lookupOrDefault(offset)));
-  }
-  Values results;
-  for (Value yielded : body.getTerminator()->getOperands())
-    results.push_back(widen(mapping.lookupOrDefault(yielded)));
-  return results;
-}
-
-//===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
 
@@ -460,8 +204,8 @@ Values LoopEmitter::reduceTile(const Point &start, int64_t rows,
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < vectors; ++vector)
       for (int64_t i = 0; i < numOutputs; ++i)
-        init.push_back(widen(
-            loadOperand(nest.numInputs + i, shifted(start, row, vector))));
+        init.push_back(
+            code.loadOperand(nest.numInputs + i, shifted(start, row, vector)));
   return forReductions(
       0, start, init, [&](const Point &point, ValueRange iter) {
         llvm::DenseMap<std::tuple<int64_t, int64_t, int64_t>, Value> loaded;
@@ -477,13 +221,13 @@ Values LoopEmitter::reduceTile(const Point &start, int64_t rows,
               Value &value =
                   loaded[{i, perRow ? row : 0, perVector ? vector : 0}];
               if (!value)
-                value = loadOperand(i, here);
+                value = code.loadOperand(i, here);
               arguments.push_back(value);
             }
             for (int64_t i = 0; i < numOutputs; ++i)
               arguments.push_back(
                   iter[(row * vectors + vector) * numOutputs + i]);
-            llvm::append_range(next, computeBody(here, arguments));
+            llvm::append_range(next, code.compute(here, arguments));
           }
         return next;
       });
@@ -500,7 +244,7 @@ void LoopEmitter::emitTile(Point point, int64_t rows, int64_t vectors) {
       if (vector)
         here.indices[vectorLoop] = point.indices[vectorLoop] + vector * lanes;
       for (size_t i = 0; i < nest.outputs().size(); ++i)
-        storeResult(i, results[at++], here);
+        code.storeResult(i, results[at++], here);
     }
 }
 
@@ -515,9 +259,9 @@ void LoopEmitter::emitReducedRow(const Point &start) {
   auto step = [&](const Point &point, ValueRange iter) {
     Values arguments;
     for (int64_t i = 0; i < nest.numInputs; ++i)
-      arguments.push_back(loadOperand(i, point));
+      arguments.push_back(code.loadOperand(i, point));
     llvm::append_range(arguments, iter);
-    Values next = computeBody(point, arguments);
+    Values next = code.compute(point, arguments);
     if (point.mask)
       for (auto [value, old] : llvm::zip_equal(next, iter))
         value = arith::SelectOp::create(b, kb.loc, point.mask, value, old);
@@ -546,13 +290,13 @@ void LoopEmitter::emitReducedRow(const Point &start) {
   for (auto [i, sum] : llvm::enumerate(sums)) {
     Operation *combiner = combiners[i];
     const Access &access = nest.outputs()[i];
-    Index at = address(access, start);
-    Value old = kb.load(access.flat, at);
+    Index at = code.address(access, start);
+    Value old = code.loadScalar(access, at);
     // Lanes are added in a tree: as exact as the order of the model.
     auto reduced = vector::ReductionOp::create(
         b, kb.loc, *linalg::getCombinerOpKind(combiner), sum, old,
         arith::FastMathFlags::reassoc);
-    kb.store(reduced, access.flat, at);
+    code.storeScalar(reduced, access, at);
   }
 }
 

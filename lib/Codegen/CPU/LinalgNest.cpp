@@ -100,6 +100,26 @@ static void flattenStrided(KernelBuilder &kb, Value memref, Value &flat,
       ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
 }
 
+/// The memref of an access, flat; truth values become the bytes that they are
+/// in memory, for which there are vectors.
+static LinalgNest::Access makeAccess(KernelBuilder &kb, Value memref) {
+  LinalgNest::Access access;
+  flattenStrided(kb, memref, access.flat, access.offset, access.strides);
+  auto type = cast<MemRefType>(memref.getType());
+  access.isSmall = type.hasStaticShape() && type.getLayout().isIdentity() &&
+                   type.getNumElements() < std::numeric_limits<int32_t>::max();
+  if (type.getElementType().isInteger(1)) {
+    access.isBool = true;
+    auto flat = cast<MemRefType>(access.flat.getType());
+    auto bytes = MemRefType::get(flat.getShape(), kb.b.getI8Type(),
+                                 flat.getLayout(), flat.getMemorySpace());
+    access.flat =
+        UnrealizedConversionCastOp::create(kb.b, kb.loc, bytes, access.flat)
+            .getResult(0);
+  }
+  return access;
+}
+
 FailureOr<LinalgNest> LinalgNest::create(KernelBuilder &kb,
                                          linalg::LinalgOp op) {
   LinalgNest nest;
@@ -129,8 +149,8 @@ FailureOr<LinalgNest> LinalgNest::create(KernelBuilder &kb,
       nest.accesses.push_back(access);
       continue;
     }
-    SmallVector<Index> strides;
-    flattenStrided(kb, operand, access.flat, access.offset, strides);
+    access = makeAccess(kb, operand);
+    SmallVector<Index> strides = std::move(access.strides);
     access.strides.assign(loops, kb.index(0));
     for (auto [stride, coefficients] : llvm::zip_equal(strides, results)) {
       for (int64_t d = 0; d < loops; ++d)
@@ -141,8 +161,13 @@ FailureOr<LinalgNest> LinalgNest::create(KernelBuilder &kb,
     }
     nest.accesses.push_back(access);
   }
-  if (!BodyInfo(op).usesIndices)
+  BodyInfo info(op);
+  if (!info.usesIndices)
     nest.mergeLoops(kb);
+  if (info.elementwise)
+    for (Operation &inner : *op.getBlock())
+      if (auto load = dyn_cast<memref::LoadOp>(inner))
+        nest.bodyLoads[&inner] = makeAccess(kb, load.getMemRef());
   return nest;
 }
 
@@ -196,10 +221,6 @@ void LinalgNest::mergeLoops(KernelBuilder &kb) {
 }
 
 BodyInfo::BodyInfo(linalg::LinalgOp op) {
-  auto isVectorElement = [](Type type) {
-    // One bit takes a byte in memory, but not in a vector.
-    return VectorType::isValidElementType(type) && !type.isInteger(1);
-  };
   op.getBlock()->walk([&](Operation *inner) {
     if (inner == op.getBlock()->getTerminator())
       return;
@@ -217,8 +238,8 @@ BodyInfo::BodyInfo(linalg::LinalgOp op) {
     if (isa<arith::ConstantOp>(inner))
       return;
     if (auto load = dyn_cast<memref::LoadOp>(inner)) {
-      if (!load.getMemRefType().getLayout().isIdentity() ||
-          !isVectorElement(load.getType()))
+      // Parallel loops hold no memref of their own.
+      if (load.getMemRef().getParentBlock() == op.getBlock())
         elementwise = false;
       return;
     }
@@ -227,7 +248,7 @@ BodyInfo::BodyInfo(linalg::LinalgOp op) {
       elementwise = false;
   });
   for (BlockArgument argument : op.getBlock()->getArguments())
-    if (!isVectorElement(argument.getType()))
+    if (!VectorType::isValidElementType(argument.getType()))
       elementwise = false;
 }
 

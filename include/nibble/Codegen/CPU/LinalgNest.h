@@ -29,6 +29,10 @@ struct LinalgNest {
     mlir::Value scalar;
     Index offset;
     llvm::SmallVector<Index> strides;
+    /// Elements are truth values; `flat` shows their bytes.
+    bool isBool = false;
+    /// Known to have fewer than 2^31 elements.
+    bool isSmall = false;
 
     bool isInvariant(int64_t loop) const;
     bool isContiguous(int64_t loop) const;
@@ -49,6 +53,8 @@ struct LinalgNest {
   llvm::SmallVector<Index> sizes;
   llvm::SmallVector<bool> parallel;
   llvm::SmallVector<Access> accesses;
+  /// The loads in the body; their strides are those of the memref.
+  llvm::DenseMap<mlir::Operation *, Access> bodyLoads;
   int64_t numInputs = 0;
 
 private:

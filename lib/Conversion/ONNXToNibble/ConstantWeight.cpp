@@ -276,22 +276,26 @@ FailureOr<ElementsAttr> transposeElements(Location loc, ElementsAttr value,
                      "transposed");
 }
 
-FailureOr<ElementsAttr> scaleElements(Location loc, ElementsAttr value,
-                                      float factor) {
+/// A new constant of float32 elements made of those of `value`.
+static FailureOr<ElementsAttr> mapElements(Location loc, ElementsAttr value,
+                                           StringRef hint,
+                                           function_ref<float(float)> map) {
   FailureOr<ConstantData> data =
       ConstantData::get(value, [&] { return emitError(loc); });
   if (failed(data))
     return failure();
   bool readable = true;
-  FailureOr<ElementsAttr> result = createBlobAttr(
-      loc, data->getType(), "scaled", [&](MutableArrayRef<char> out) {
+  auto type = RankedTensorType::get(data->getType().getShape(),
+                                    Float32Type::get(value.getContext()));
+  FailureOr<ElementsAttr> result =
+      createBlobAttr(loc, type, hint, [&](MutableArrayRef<char> out) {
         constexpr int64_t chunk = 4096;
         std::vector<float> buffer(chunk);
         for (int64_t i = 0, e = data->getNumElements(); i < e; i += chunk) {
           MutableArrayRef<float> part(buffer.data(), std::min(chunk, e - i));
           readable &= succeeded(data->readFloats(i, part));
           for (float &x : part)
-            x *= factor;
+            x = map(x);
           std::memcpy(out.data() + i * sizeof(float), part.data(),
                       part.size() * sizeof(float));
         }
@@ -300,6 +304,16 @@ FailureOr<ElementsAttr> scaleElements(Location loc, ElementsAttr value,
     return emitError(loc) << "cannot read the constant of type "
                           << data->getType() << " as floats";
   return result;
+}
+
+FailureOr<ElementsAttr> scaleElements(Location loc, ElementsAttr value,
+                                      float factor) {
+  return mapElements(loc, value, "scaled",
+                     [factor](float x) { return factor * x; });
+}
+
+FailureOr<ElementsAttr> widenElements(Location loc, ElementsAttr value) {
+  return mapElements(loc, value, "widened", [](float x) { return x; });
 }
 
 Value createConstant(OpBuilder &builder, Location loc, ElementsAttr value,

@@ -49,6 +49,10 @@ transposeElements(mlir::Location loc, mlir::ElementsAttr value,
 mlir::FailureOr<mlir::ElementsAttr>
 scaleElements(mlir::Location loc, mlir::ElementsAttr value, float factor);
 
+/// A new constant with the elements of 16 bits as float32.
+mlir::FailureOr<mlir::ElementsAttr> widenElements(mlir::Location loc,
+                                                  mlir::ElementsAttr value);
+
 /// A constant operation for a weight.
 mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::ElementsAttr value, mlir::StringAttr name);

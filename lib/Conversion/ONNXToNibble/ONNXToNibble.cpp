@@ -289,6 +289,51 @@ struct ConvertGather : OpRewritePattern<onnx::GatherOp> {
   }
 };
 
+/// A layer of 16-bit floats with a constant weight computes in float32; its
+/// result is rounded, as ONNX Runtime does it.
+template <typename OpTy>
+struct WidenLayer : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+    if (!type ||
+        !(type.getElementType().isF16() || type.getElementType().isBF16()))
+      return rewriter.notifyMatchFailure(op, "no result of 16-bit floats");
+    FailureOr<ConstantWeight> weight = getConstantWeight(op->getOperand(1));
+    if (failed(weight))
+      return rewriter.notifyMatchFailure(op, "no constant weight");
+    Location loc = op.getLoc();
+    FailureOr<ElementsAttr> widened = widenElements(loc, weight->value);
+    if (failed(widened))
+      return failure();
+    Type f32 = rewriter.getF32Type();
+    auto cast = [&](Value value, Type element) -> Value {
+      auto from = mlir::cast<RankedTensorType>(value.getType());
+      return onnx::CastOp::create(rewriter, loc, from.clone(element), value,
+                                  onnx::getONNXType(element));
+    };
+    Value constant = createConstant(rewriter, loc, *widened, weight->name);
+    if (weight->transposed) {
+      auto shape = mlir::cast<RankedTensorType>(op->getOperand(1).getType());
+      constant =
+          onnx::TransposeOp::create(rewriter, loc, shape.clone(f32), constant,
+                                    rewriter.getDenseI64ArrayAttr({1, 0}));
+    }
+    SmallVector<Value> operands;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      operands.push_back(i == 1 ? constant
+                         : isa<NoneType>(operand.getType())
+                             ? operand
+                             : cast(operand, f32));
+    auto wide = OpTy::create(rewriter, loc, TypeRange{type.clone(f32)},
+                             operands, op->getAttrs());
+    rewriter.replaceOp(op, cast(wide->getResult(0), type.getElementType()));
+    return success();
+  }
+};
+
 /// Weights of a recurrent layer, which exporters slice and join. What they
 /// become is decided when the layer is lowered.
 struct FoldRecurrentWeights : RewritePattern {
@@ -301,8 +346,7 @@ struct FoldRecurrentWeights : RewritePattern {
       return failure();
     bool changed = false;
     for (OpOperand &operand : op->getOpOperands().slice(1, 3)) {
-      if (!getFloatTensor(operand.get()) ||
-          matchPattern(operand.get(), m_Constant()))
+      if (matchPattern(operand.get(), m_Constant()))
         continue;
       FailureOr<ConstantWeight> weight = getConstantWeight(operand.get());
       if (failed(weight) || weight->transposed)
@@ -373,7 +417,9 @@ private:
 
 void populateONNXToNibblePatterns(RewritePatternSet &patterns) {
   patterns.add<ConvertMatMul, ConvertGemm, ConvertConv, ConvertGather,
-               FoldRecurrentWeights>(patterns.getContext());
+               WidenLayer<onnx::MatMulOp>, WidenLayer<onnx::GemmOp>,
+               WidenLayer<onnx::ConvOp>, FoldRecurrentWeights>(
+      patterns.getContext());
 }
 
 } // namespace nibble

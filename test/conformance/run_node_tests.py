@@ -43,7 +43,7 @@ HEADER = """\
 REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
 # Operands that decide the shape of the result or select axes.
 SHAPE_OPERANDS = {
-    "CenterCropPad": [1], "ConstantOfShape": [0], "CumSum": [1], "Dropout": [1, 2],
+    "CenterCropPad": [1], "ConstantOfShape": [0], "DFT": [1, 2], "Dropout": [1, 2],
     "Expand": [1], "OneHot": [1], "Pad": [1, 3], "Reshape": [1], "Resize": [1, 2, 3],
     "Slice": [1, 2, 3, 4], "Split": [1], "Squeeze": [1], "Tile": [1], "TopK": [1],
     "Trilu": [1], "Unsqueeze": [1], "Upsample": [1],

@@ -166,19 +166,6 @@ static LogicalResult lowerShrink(OpLowering &l) {
   });
 }
 
-/// At inference nothing is dropped, and the mask is all true.
-static LogicalResult lowerDropout(OpLowering &l) {
-  if (auto training = l.constInts(2);
-      l.has(2) && (!training || training->front()))
-    return l.fail("training_mode is not supported, only inference");
-  l.results = {l.in(0), Value()};
-  if (l.hasResult(1))
-    l.results[1] =
-        l.filled(l.sizes(l.in(0)), l.scalars().integer(l.b.getI1Type(), 1));
-  l.results.resize(l.op->getNumResults());
-  return success();
-}
-
 void addActivations(LowerTable &table) {
   table["onnx.Relu"] = lowerRelu;
   table["onnx.LeakyRelu"] = lowerLeakyRelu;
@@ -197,7 +184,6 @@ void addActivations(LowerTable &table) {
   table["onnx.Swish"] = lowerSwish;
   table["onnx.Gelu"] = lowerGelu;
   table["onnx.Shrink"] = lowerShrink;
-  table["onnx.Dropout"] = lowerDropout;
 }
 
 } // namespace nibble::onnx_to_linalg

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
 using namespace mlir;
 
@@ -297,6 +298,85 @@ private:
   }
 };
 
+/// Attention whose scores and weights pass through subgraphs.
+class LowerFlexAttention : public ControlFlowPattern {
+public:
+  LowerFlexAttention(const TypeConverter &types, MLIRContext *ctx,
+                     LoweringState &state)
+      : ControlFlowPattern("onnx.ai.onnx.preview.FlexAttention", types, ctx,
+                           state) {}
+
+  LogicalResult
+  matchAndRewrite(Operation *op, ArrayRef<Value> operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    OpLowering l(op, operands, rewriter, *getTypeConverter(), state);
+    auto flex = cast<onnx::FlexAttentionOp>(op);
+    Type elem = l.outElem(), acc = computeType(elem);
+    if (std::optional<int64_t> number = flex.getSoftmaxPrecision())
+      acc = onnx::getElementType(op->getContext(), *number);
+    if (!isa_and_nonnull<FloatType>(acc))
+      return l.fail("softmax_precision is not a type of floats");
+    Type wide = computeType(acc);
+    SmallVector<OpFoldResult> q = l.sizes(l.in(0)), k = l.sizes(l.in(1));
+    l.requireEqual(q[0], k[0], "Q and K have different batch sizes");
+    l.requireEqual(l.size(l.in(2), 1), k[1], "K and V have different heads");
+    l.requireEqual(l.size(l.in(2), 2), k[2], "K and V differ in length");
+    // Queries that share a head are rows of one product.
+    OpFoldResult rows = l.mul(l.floorDiv(q[1], k[1]), q[2]);
+    l.requireEqual(l.mul(k[1], rows), l.mul(q[1], q[2]),
+                   "the heads of Q are no multiple of those of K");
+    auto in = [&](unsigned i) { return l.castElements(l.in(i), wide); };
+    Value queries = l.reshape(in(0), {q[0], k[1], rows, q[3]});
+    Value keys = l.transpose(in(1), {0, 1, 3, 2});
+    Value scores = matmulBroadcast(l, queries, keys, wide);
+    Scalars s = l.scalars();
+    Value scale = flex.getScale()
+                      ? s.constant(wide, *flex.getScale())
+                      : s.div(s.constant(wide, 1),
+                              s.sqrt(s.fromIndex(l.value(q[3]), wide)));
+    scores = l.map(scores, acc, [&](Scalars &t, ValueRange v) {
+      return t.mul(v[0], t.cast(scale, v[0].getType(), false, false));
+    });
+    SmallVector<OpFoldResult> sizes{q[0], q[1], q[2], k[2]};
+    scores = l.reshape(scores, sizes);
+    scores = inlined(l, scores, flex.getScoreMod(), rewriter);
+    Value weights = softmax(l, scores, 3, acc);
+    weights = inlined(l, weights, flex.getProbMod(), rewriter);
+    if (l.failed())
+      return failure();
+    weights = l.reshape(weights, {q[0], k[1], rows, k[2]});
+    Value y = matmulBroadcast(l, l.castElements(weights, wide), in(2), wide);
+    SmallVector<OpFoldResult> outSizes{q[0], q[1], q[2], l.size(l.in(2), 3)};
+    y = l.reshape(l.castElements(y, elem), outSizes);
+    rewriter.replaceOp(op, l.castTo(y, l.outType()));
+    return success();
+  }
+
+private:
+  /// The value that a subgraph makes of `x`, moved before the operator.
+  static Value inlined(OpLowering &l, Value x, Region &region,
+                       ConversionPatternRewriter &rewriter) {
+    if (region.empty())
+      return x;
+    Block &body = region.front();
+    auto argument = dyn_cast<RankedTensorType>(body.getArgument(0).getType());
+    Operation *yield = body.getTerminator();
+    Value result = yield->getOperand(0);
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    auto given = cast<RankedTensorType>(x.getType());
+    if (!argument || !type || type.getRank() != 4 ||
+        argument.getElementType() != given.getElementType() ||
+        type.getElementType() != given.getElementType()) {
+      (void)l.fail("a subgraph does not take and give the scores");
+      return x;
+    }
+    rewriter.eraseOp(yield);
+    rewriter.inlineBlockBefore(&body, l.op, l.castTo(x, argument));
+    rewriter.setInsertionPoint(l.op);
+    return result;
+  }
+};
+
 /// The end of a subgraph whose operator has been replaced.
 class LowerYield : public ControlFlowPattern {
 public:
@@ -361,7 +441,7 @@ private:
 void populateControlFlowPatterns(RewritePatternSet &patterns,
                                  const TypeConverter &types,
                                  LoweringState &state) {
-  patterns.add<LowerIf, LowerLoop, LowerScan, LowerYield>(
+  patterns.add<LowerFlexAttention, LowerIf, LowerLoop, LowerScan, LowerYield>(
       types, patterns.getContext(), state);
 }
 

@@ -152,11 +152,10 @@ static LogicalResult lowerGatherND(OpLowering &l) {
 // Scatter
 //===----------------------------------------------------------------------===//
 
-/// Sequential loops over `sizes` that carry one tensor.
-static Value
-loopOver(OpLowering &l, ArrayRef<OpFoldResult> sizes, Value init,
-         llvm::function_ref<Value(Scalars &, ValueRange position, Value tensor)>
-             body) {
+Value loopOver(
+    OpLowering &l, ArrayRef<OpFoldResult> sizes, Value init,
+    llvm::function_ref<Value(Scalars &, ValueRange position, Value tensor)>
+        body) {
   SmallVector<Value> lower, upper, step;
   for (OpFoldResult size : sizes) {
     lower.push_back(l.value(l.index(0)));

@@ -513,7 +513,9 @@ void OpLowering::requireIndices(Value indices, OpFoldResult bound,
       return;
   Value limit = value(bound);
   int64_t rank = cast<RankedTensorType>(indices.getType()).getRank();
-  Value yes = scalars().integer(b.getI1Type(), 1);
+  // Wider than a bit, which reductions in vectors cannot hold.
+  Type i32 = b.getI32Type();
+  Value yes = scalars().integer(i32, 1);
   Value inside =
       reduce(indices, llvm::to_vector(llvm::seq<int64_t>(0, rank)), yes,
              [&](Scalars &s, ValueRange v) -> Value {
@@ -521,9 +523,11 @@ void OpLowering::requireIndices(Value indices, OpFoldResult bound,
                Value low = allowNegative ? s.sub(zero, limit) : zero;
                Value fits = arith::AndIOp::create(s.b, s.loc, s.le(low, i),
                                                   s.lt(i, limit));
+               fits = arith::ExtUIOp::create(s.b, s.loc, i32, fits);
                return arith::AndIOp::create(s.b, s.loc, v[1], fits);
              });
-  require(scalarOf(inside), message);
+  Value all = arith::TruncIOp::create(b, loc, b.getI1Type(), scalarOf(inside));
+  require(all, message);
 }
 
 void OpLowering::requireEqual(OpFoldResult x, OpFoldResult y,

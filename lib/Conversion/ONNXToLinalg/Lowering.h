@@ -385,6 +385,15 @@ std::optional<DequantizedInput> getDequantizedInput(OpLowering &l, unsigned i);
 /// exp(x - max) over its sum along an axis; nothing overflows.
 Value softmax(OpLowering &l, Value x, int64_t axis, Type elem);
 
+/// x - max - log(sum of exp(x - max)) along an axis.
+Value logSoftmax(OpLowering &l, Value x, int64_t axis, Type elem);
+
+/// Sequential loops over `sizes` that carry one tensor.
+Value loopOver(
+    OpLowering &l, ArrayRef<OpFoldResult> sizes, Value init,
+    llvm::function_ref<Value(Scalars &, ValueRange position, Value tensor)>
+        body);
+
 //===----------------------------------------------------------------------===//
 // Tables
 //===----------------------------------------------------------------------===//
@@ -413,6 +422,14 @@ void addAttention(LowerTable &table);
 void addQuantization(LowerTable &table);
 void addCasts(LowerTable &table);
 void addRecurrent(LowerTable &table);
+void addWindows(LowerTable &table);
+void addTraining(LowerTable &table);
+void addSorting(LowerTable &table);
+void addSignal(LowerTable &table);
+void addSampling(LowerTable &table);
+void addRandom(LowerTable &table);
+void addMixers(LowerTable &table);
+void addMachineLearning(LowerTable &table);
 
 } // namespace nibble::onnx_to_linalg
 

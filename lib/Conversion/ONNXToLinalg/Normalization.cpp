@@ -41,9 +41,12 @@ Value softmax(OpLowering &l, Value x, int64_t axis, Type elem) {
 }
 
 static LogicalResult lowerLogSoftmax(OpLowering &l) {
-  Value x = l.in(0);
-  Type elem = l.outElem(), acc = computeType(elem);
   int64_t axis = l.getAxis("axis", -1, l.inRank(0));
+  return l.done(logSoftmax(l, l.in(0), axis, l.outElem()));
+}
+
+Value logSoftmax(OpLowering &l, Value x, int64_t axis, Type elem) {
+  Type acc = computeType(elem);
   Scalars s = l.scalars();
   Value max = l.reduce(x, axis, s.lowest(acc), maxStep);
   Value shifted = l.mapReduced(x, max, axis, acc, [](Scalars &s, ValueRange v) {
@@ -52,10 +55,9 @@ static LogicalResult lowerLogSoftmax(OpLowering &l) {
   Value exps =
       l.map(shifted, acc, [](Scalars &s, ValueRange v) { return s.exp(v[0]); });
   Value sum = l.reduce(exps, axis, s.constant(acc, 0), addStep);
-  return l.done(
-      l.mapReduced(shifted, sum, axis, elem, [](Scalars &s, ValueRange v) {
-        return s.sub(v[0], s.log(v[1]));
-      }));
+  return l.mapReduced(shifted, sum, axis, elem, [](Scalars &s, ValueRange v) {
+    return s.sub(v[0], s.log(v[1]));
+  });
 }
 
 /// One at the first maximum along the axis, zero elsewhere.

@@ -189,6 +189,14 @@ public:
     addQuantization(table);
     addCasts(table);
     addRecurrent(table);
+    addWindows(table);
+    addTraining(table);
+    addSorting(table);
+    addSignal(table);
+    addSampling(table);
+    addRandom(table);
+    addMixers(table);
+    addMachineLearning(table);
     return success();
   }
 

@@ -229,7 +229,7 @@ FailureOr<Product> Cell::makeProduct(unsigned operand, int64_t firstGate,
   product.layer = layer(part);
   RankedTensorType type = l.inType(operand);
   std::optional<ConstantData> data = l.constData(operand);
-  product.isConstant = data && elem.isF32() && l.inElem(operand).isF32();
+  product.isConstant = data && elem.isF32();
   product.bias = bias;
   if (!product.isConstant) {
     Value weight = ofDirection(l.in(operand));
@@ -242,16 +242,16 @@ FailureOr<Product> Cell::makeProduct(unsigned operand, int64_t firstGate,
   int64_t size = type.getDimSize(1) / gatesOf(l.op);
   product.n = numGates * size;
   product.k = type.getDimSize(2);
-  ConstantData all = data->expanded();
   int64_t first =
       (direction * type.getDimSize(1) + firstGate * size) * product.k;
-  auto matrix =
-      RankedTensorType::get({product.n, product.k}, type.getElementType());
-  FailureOr<ElementsAttr> value = createBlobAttr(
-      l.loc, matrix, product.layer, [&](MutableArrayRef<char> out) {
-        std::memcpy(out.data(), all.getBytes().data() + first * sizeof(float),
-                    out.size());
-      });
+  std::vector<float> rows(product.n * product.k);
+  if (failed(data->readFloats(first, rows)))
+    return l.fail("cannot read the weights as floats");
+  FailureOr<ElementsAttr> value =
+      createBlobAttr(l.loc, RankedTensorType::get({product.n, product.k}, elem),
+                     product.layer, [&](MutableArrayRef<char> out) {
+                       std::memcpy(out.data(), rows.data(), out.size());
+                     });
   if (failed(value))
     return failure();
   product.weight = nibble::ConstantOp::create(l.b, l.loc, *value);

@@ -234,72 +234,6 @@ static LogicalResult lowerArg(OpLowering &l) {
 }
 
 //===----------------------------------------------------------------------===//
-// Scans
-//===----------------------------------------------------------------------===//
-
-/// Loops over all other dimensions, then along the axis with the running
-/// value in a register.
-static LogicalResult lowerScan(OpLowering &l, double init,
-                               Value (Scalars::*fn)(Value, Value)) {
-  Value data = l.in(0);
-  int64_t rank = l.inRank(0);
-  int64_t axis;
-  if (auto constant = l.constInts(1))
-    axis = constant->front() < 0 ? constant->front() + rank : constant->front();
-  else
-    return l.fail("axis must be constant");
-  bool exclusive = l.getInt("exclusive", 0) != 0;
-  bool reverse = l.getInt("reverse", 0) != 0;
-  Type elem = l.outElem(), acc = computeType(elem);
-  SmallVector<OpFoldResult> sizes = l.sizes(data);
-  SmallVector<Value> lower, upper, step;
-  SmallVector<OpFoldResult> outer = sizes;
-  outer.erase(outer.begin() + axis);
-  Value zero = l.value(l.index(0)), one = l.value(l.index(1));
-  Value count = l.value(sizes[axis]);
-  for (OpFoldResult size : outer) {
-    lower.push_back(zero);
-    upper.push_back(l.value(size));
-    step.push_back(one);
-  }
-  Value start = l.scalars().constant(acc, init);
-  auto row = [&](OpBuilder &b, Location loc, ValueRange position,
-                 Value tensor) -> Value {
-    auto loop = scf::ForOp::create(
-        b, loc, zero, count, one, ValueRange{tensor, start},
-        [&](OpBuilder &nested, Location nestedLoc, Value i, ValueRange args) {
-          Scalars s{nested, nestedLoc};
-          if (reverse)
-            i = s.sub(s.sub(count, one), i);
-          SmallVector<Value> at(position);
-          at.insert(at.begin() + axis, i);
-          Value x = s.cast(OpLowering::at(s, data, at), acc, false, false);
-          Value next = (s.*fn)(args[1], x);
-          Value written =
-              s.cast(exclusive ? args[1] : next, elem, false, false);
-          Value updated =
-              tensor::InsertOp::create(nested, nestedLoc, written, args[0], at);
-          scf::YieldOp::create(nested, nestedLoc, ValueRange{updated, next});
-        });
-    return loop.getResult(0);
-  };
-  Value result = l.empty(sizes, elem);
-  if (outer.empty())
-    return l.done(row(l.b, l.loc, {}, result));
-  scf::LoopNest nest =
-      scf::buildLoopNest(l.b, l.loc, lower, upper, step, result,
-                         [&](OpBuilder &b, Location loc, ValueRange position,
-                             ValueRange args) -> scf::ValueVector {
-                           return {row(b, loc, position, args[0])};
-                         });
-  return l.done(nest.results[0]);
-}
-
-static LogicalResult lowerCumSum(OpLowering &l) {
-  return lowerScan(l, 0, &Scalars::add);
-}
-
-//===----------------------------------------------------------------------===//
 // TopK
 //===----------------------------------------------------------------------===//
 
@@ -413,7 +347,6 @@ void addReductions(LowerTable &table) {
   table["onnx.ReduceMin"] = lowerReduceExtreme<false>;
   table["onnx.ArgMax"] = lowerArg<true>;
   table["onnx.ArgMin"] = lowerArg<false>;
-  table["onnx.CumSum"] = lowerCumSum;
   table["onnx.TopK"] = lowerTopK;
 }
 

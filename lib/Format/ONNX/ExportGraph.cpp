@@ -202,6 +202,8 @@ LogicalResult Exporter::exportRegions(Operation *op, NodeProto &node) {
            << "'" << op->getName() << "' has " << op->getNumRegions()
            << " regions, which ONNX has no names for";
   for (auto [name, region] : llvm::zip(regions, op->getRegions())) {
+    if (region.empty())
+      continue; // an optional subgraph that is absent
     AttributeProto &attribute = *node.add_attribute();
     attribute.set_name(name.str());
     attribute.set_type(AttributeProto::GRAPH);

@@ -185,6 +185,11 @@ Expected<Attribute> Importer::importAttribute(const AttributeProto &proto) {
   }
 }
 
+/// Whether the operator may lack its subgraphs.
+static bool areRegionsOptional(OperationName name) {
+  return name.getStringRef() == "onnx.ai.onnx.preview.FlexAttention";
+}
+
 Error Importer::importAttributes(const NodeProto &node,
                                  const onnx::OpSignature &signature,
                                  OperationState &state) {
@@ -212,7 +217,7 @@ Error Importer::importAttributes(const NodeProto &node,
         llvm::count_if(node.attribute(), [&](const AttributeProto &proto) {
           return proto.name() == region;
         });
-    if (given != 1)
+    if (given > 1 || (given == 0 && !areRegionsOptional(state.name)))
       return createStringError("expected one graph attribute '" + region +
                                "', got " + Twine(given));
     state.addRegion();

@@ -145,6 +145,22 @@ static LogicalResult inferLoopBody(Operation *op, InferState &state,
   return inferBlockTypes(body, state, changed);
 }
 
+/// The scores (batch, heads, queries, keys), which both subgraphs take.
+static Knowledge getScores(FlexAttentionOp op, InferState &state) {
+  Knowledge q = Knowledge::of(op.getQ(), state);
+  Knowledge k = Knowledge::of(op.getK(), state);
+  Knowledge scores;
+  if (q.shape && k.shape && q.shape->size() == 4 && k.shape->size() == 4)
+    scores.shape =
+        Shape{(*q.shape)[0], (*q.shape)[1], (*q.shape)[2], (*k.shape)[2]};
+  if (op.getSoftmaxPrecision())
+    scores.element = getElementType(op.getContext(), *op.getSoftmaxPrecision());
+  else if (q.element)
+    scores.element =
+        q.element.isF64() ? q.element : Type(Float32Type::get(op.getContext()));
+  return scores;
+}
+
 LogicalResult onnx::inferRegionTypes(Operation *op, InferState &state,
                                      bool &changed) {
   if (auto loop = dyn_cast<LoopOp>(op)) {
@@ -179,6 +195,15 @@ LogicalResult onnx::inferRegionTypes(Operation *op, InferState &state,
       slices.push_back(knowledge);
     }
     return inferLoopBody(op, state, {}, carried, slices, 0, changed);
+  }
+  if (auto attention = dyn_cast<FlexAttentionOp>(op)) {
+    Knowledge scores = getScores(attention, state);
+    for (Region &region : op->getRegions())
+      if (!region.empty() && region.getNumArguments() == 1) {
+        Type before = region.getArgument(0).getType();
+        setArgument(region.getArgument(0), scores, state);
+        changed |= before != region.getArgument(0).getType();
+      }
   }
   for (Region &region : op->getRegions())
     for (Block &block : region)
@@ -290,5 +315,28 @@ LogicalResult ScanOp::inferShapes(InferContext &context) {
     if (last.shape)
       context.setShape(i, *last.shape);
   }
+  return success();
+}
+
+LogicalResult FlexAttentionOp::inferShapes(InferContext &context) {
+  std::optional<Shape> q = context.getShape(0), k = context.getShape(1),
+                       v = context.getShape(2);
+  if (!q || !k || !v)
+    return success();
+  if (failed(context.checkRank("Q", *q, 4, 4)) ||
+      failed(context.checkRank("K", *k, 4, 4)) ||
+      failed(context.checkRank("V", *v, 4, 4)))
+    return failure();
+  if ((*q)[1].isConstant() && (*k)[1].isConstant() &&
+      ((*k)[1].getConstant() < 1 ||
+       (*q)[1].getConstant() % (*k)[1].getConstant() != 0))
+    return context.emitError() << "Q has " << (*q)[1].getConstant()
+                               << " heads, expected a multiple of the "
+                               << (*k)[1].getConstant() << " heads of K";
+  if ((*q)[3].isConstant() && (*k)[3].isConstant() && (*q)[3] != (*k)[3])
+    return context.emitError()
+           << "Q of shape " << toString(*q) << " and K of shape "
+           << toString(*k) << " have different head sizes";
+  context.setShape(0, {(*q)[0], (*q)[1], (*q)[2], (*v)[3]});
   return success();
 }

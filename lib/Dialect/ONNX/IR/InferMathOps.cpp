@@ -314,3 +314,18 @@ LogicalResult GemmOp::inferShapes(InferContext &context) {
   context.setShape(0, result);
   return success();
 }
+
+LogicalResult DetOp::inferShapes(InferContext &context) {
+  std::optional<Shape> x = context.getShape(0);
+  if (!x)
+    return success();
+  if (failed(context.checkRank("X", *x, 2, INT_MAX)))
+    return failure();
+  const Dim &rows = (*x)[x->size() - 2], &columns = x->back();
+  if (rows.isConstant() && columns.isConstant() && rows != columns)
+    return context.emitError()
+           << "X has shape " << toString(*x) << ", expected square matrices";
+  x->truncate(x->size() - 2);
+  context.setShape(0, *x);
+  return success();
+}

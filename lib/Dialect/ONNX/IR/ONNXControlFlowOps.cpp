@@ -90,6 +90,14 @@ LogicalResult ScanOp::verify() {
   return verifySubgraph(*this, "body", getBody(), operands, getNumResults());
 }
 
+LogicalResult FlexAttentionOp::verify() {
+  for (auto [name, region] : {std::pair("score_mod", &getScoreMod()),
+                              std::pair("prob_mod", &getProbMod())})
+    if (!region->empty() && failed(verifySubgraph(*this, name, *region, 1, 1)))
+      return failure();
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // If
 //===----------------------------------------------------------------------===//

@@ -25,12 +25,17 @@ using namespace nibble::onnx;
 void ONNXDialect::initialize() {
   registerTypes();
   registerControlFlowOps();
+  registerMLOps();
   registerMathOps();
   registerMicrosoftOps();
+  registerMixerOps();
   registerNNOps();
   registerQuantOps();
   registerReductionOps();
+  registerSignalOps();
   registerTensorOps();
+  registerTrainingOps();
+  registerVisionOps();
   registerFolding();
 }
 

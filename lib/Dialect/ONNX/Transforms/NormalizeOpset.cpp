@@ -39,6 +39,8 @@ private:
   FailureOr<bool> normalizeClip(ClipOp op);
   FailureOr<bool> normalizePad(PadOp op);
   FailureOr<bool> normalizeDropout(DropoutOp op);
+  FailureOr<bool> normalizeDFT(DFTOp op);
+  FailureOr<bool> normalizeRoiAlign(RoiAlignOp op);
   FailureOr<bool> normalizeBatchNorm(BatchNormalizationOp op);
   FailureOr<bool> normalizeSoftmax(Operation *op);
   FailureOr<bool> normalizeUpsample(UpsampleOp op);
@@ -206,6 +208,28 @@ FailureOr<bool> Normalizer::normalizeDropout(DropoutOp op) {
   op->setOperand(1, makeScalarLike(builder, op.getLoc(),
                                    ratio.getValueAsDouble(), op.getData()));
   op->removeDiscardableAttr("ratio");
+  return true;
+}
+
+/// Before opset 20 the axis was an attribute whose default was 1.
+FailureOr<bool> Normalizer::normalizeDFT(DFTOp op) {
+  if (opset >= 20)
+    return false;
+  auto axis = dyn_cast_if_present<IntegerAttr>(op->getDiscardableAttr("axis"));
+  OpBuilder builder(op);
+  auto type = RankedTensorType::get({}, builder.getI64Type());
+  int64_t value = axis ? axis.getInt() : 1;
+  op->setOperand(2, ConstantOp::create(builder, op.getLoc(),
+                                       DenseElementsAttr::get(type, value)));
+  op->removeDiscardableAttr("axis");
+  return true;
+}
+
+/// Before opset 16 there was no choice of coordinates: no half pixels.
+FailureOr<bool> Normalizer::normalizeRoiAlign(RoiAlignOp op) {
+  if (opset >= 16)
+    return false;
+  op.setCoordinateTransformationMode("output_half_pixel");
   return true;
 }
 
@@ -428,6 +452,8 @@ FailureOr<bool> Normalizer::normalize(Operation *op) {
       .Case([&](ResizeOp op) { return normalizeResize(op); })
       .Case([&](GroupNormalizationOp op) { return normalizeGroupNorm(op); })
       .Case([&](TopKOp op) { return normalizeTopK(op); })
+      .Case([&](DFTOp op) { return normalizeDFT(op); })
+      .Case([&](RoiAlignOp op) { return normalizeRoiAlign(op); })
       .Case([&](ScatterOp op) { return normalizeScatter(op); })
       .Case([&](ConstantOp op) { return normalizeConstant(op); })
       .Case<AddOp, SubOp, MulOp, DivOp, PowOp, AndOp, OrOp, XorOp, EqualOp,

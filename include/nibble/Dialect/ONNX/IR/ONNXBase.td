@@ -58,12 +58,17 @@ def ONNX_Dialect : Dialect {
     // One translation unit each: registering an op instantiates most of its
     // code.
     void registerControlFlowOps();
+    void registerMLOps();
     void registerMathOps();
     void registerMicrosoftOps();
+    void registerMixerOps();
     void registerNNOps();
     void registerQuantOps();
     void registerReductionOps();
+    void registerSignalOps();
     void registerTensorOps();
+    void registerTrainingOps();
+    void registerVisionOps();
     void registerTypes();
     void registerFolding();
 

@@ -21,7 +21,7 @@ class ONNX_RegionOp<string mnemonic, string types>
 }
 
 def ONNX_YieldOp : Op<ONNX_Dialect, "Yield", [Pure, ReturnLike, Terminator,
-    ParentOneOf<["IfOp", "LoopOp", "ScanOp"]>]> {
+    ParentOneOf<["FlexAttentionOp", "IfOp", "LoopOp", "ScanOp"]>]> {
   let summary = "end of a subgraph";
   let description = [{
     Its operands are the subgraph's outputs. Not an ONNX operator.
@@ -110,6 +110,35 @@ def ONNX_ScanOp : ONNX_RegionOp<"Scan", ".:."> {
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     `(` operands `)` $body attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def ONNX_FlexAttentionOp
+    : ONNX_RegionOp<"ai.onnx.preview.FlexAttention", "TTT:T"> {
+  let summary = "attention with subgraphs that change scores and weights";
+  let description = [{
+    `Y = prob_mod(softmax(score_mod(scale * Q K^T))) V` per head for operands of
+    shape (batch, heads, length, size); fewer key-value heads than query heads
+    are repeated. Either subgraph may be empty. Scores have the type that
+    `softmax_precision` numbers (absent: f32, for f64 operands f64), `scale`
+    defaults to 1/sqrt(size).
+
+    ```mlir
+    %y = onnx.ai.onnx.preview.FlexAttention(%q, %k, %v) score_mod {
+    ^bb0(%s: tensor<1x2x3x3xf32>):
+      %t = onnx.Tanh(%s) : (tensor<1x2x3x3xf32>) -> tensor<1x2x3x3xf32>
+      onnx.Yield(%t) : tensor<1x2x3x3xf32>
+    } prob_mod {
+    } : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32>
+    ```
+  }];
+  let arguments = (ins ONNX_Float:$Q, ONNX_Float:$K, ONNX_Float:$V,
+                       ONNX_OptReal:$scale, ONNX_OptInt:$softmax_precision);
+  let results = (outs ONNX_Float:$Y);
+  let regions = (region AnyRegion:$score_mod, AnyRegion:$prob_mod);
+  let assemblyFormat = [{
+    `(` operands `)` `score_mod` $score_mod `prob_mod` $prob_mod
+    attr-dict `:` functional-type(operands, results)
   }];
 }
 

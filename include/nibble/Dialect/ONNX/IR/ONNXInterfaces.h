@@ -82,6 +82,10 @@ llvm::LogicalResult inferMatMulOf(InferContext &context, unsigned left,
                                   unsigned right);
 llvm::LogicalResult inferConvOf(InferContext &context, unsigned input,
                                 unsigned weight, int64_t group);
+llvm::LogicalResult inferSignalWindow(InferContext &context);
+llvm::LogicalResult inferRandom(InferContext &context);
+llvm::LogicalResult inferRandomLike(InferContext &context);
+llvm::LogicalResult inferOptimizer(InferContext &context);
 
 } // namespace detail
 } // namespace nibble::onnx

@@ -355,4 +355,21 @@ def ONNX_WhereOp : ONNX_Op<"Where", ".TT:T", "Broadcast"> {
   let results = (outs ONNX_Any:$output);
 }
 
+//===----------------------------------------------------------------------===//
+// Matrices
+//===----------------------------------------------------------------------===//
+
+def ONNX_DetOp : ONNX_Op<"Det", "T:T"> {
+  let summary = "determinant";
+  let description = [{
+    The determinants of the square matrices of the last two dimensions.
+
+    ```mlir
+    %y = onnx.Det(%x) : (tensor<5x3x3xf32>) -> tensor<5xf32>
+    ```
+  }];
+  let arguments = (ins ONNX_Float:$X);
+  let results = (outs ONNX_Float:$Y);
+}
+
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXMATHOPS_TD

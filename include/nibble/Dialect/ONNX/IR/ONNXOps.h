@@ -33,5 +33,15 @@
 #include "nibble/Dialect/ONNX/IR/ONNXReductionOps.h.inc"
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXTensorOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXMixerOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXMLOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXSignalOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXTrainingOps.h.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXVisionOps.h.inc"
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H

@@ -74,21 +74,23 @@ class ONNX_ArgOp<string mnemonic, string title>
 def ONNX_ArgMaxOp : ONNX_ArgOp<"ArgMax", "largest element">;
 def ONNX_ArgMinOp : ONNX_ArgOp<"ArgMin", "smallest element">;
 
-def ONNX_CumSumOp : ONNX_Op<"CumSum", "T.:T", "SameShape"> {
-  let summary = "running sum";
-  let description = [{
-    Sum of the elements up to each position along `axis` (a scalar operand):
-    `y[i] = sum of x[j] for j <= i`, or `j < i` when `exclusive` is 1; from the
-    end when `reverse` is 1.
+class ONNX_CumulativeOp<string mnemonic, string title, string formula>
+    : ONNX_Op<mnemonic, "T.:T", "SameShape"> {
+  let summary = title;
+  let description = "The " # formula # [{ of the elements up to each position
+    along `axis` (a scalar operand), or only before it when `exclusive` is 1;
+    from the end when `reverse` is 1.
 
     ```mlir
-    %y = onnx.CumSum(%x, %axis) {exclusive = 1 : i64} : (tensor<5xf32>, tensor<i32>) -> tensor<5xf32>
+    %y = onnx.}] # mnemonic # [{(%x, %axis) {exclusive = 1 : i64} : (tensor<5xf32>, tensor<i32>) -> tensor<5xf32>
     ```
   }];
   let arguments = (ins ONNX_Num:$x, ONNX_Index:$axis, ONNX_Int<0>:$exclusive,
                    ONNX_Int<0>:$reverse);
   let results = (outs ONNX_Num:$y);
 }
+def ONNX_CumSumOp : ONNX_CumulativeOp<"CumSum", "running sum", "sum">;
+def ONNX_CumProdOp : ONNX_CumulativeOp<"CumProd", "running product", "product">;
 
 def ONNX_TopKOp : ONNX_Op<"TopK", "T.:Tl"> {
   let summary = "the k largest or smallest elements";

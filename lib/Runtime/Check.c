@@ -44,8 +44,8 @@ bool nibbleByteSize(const int64_t *dims, int64_t rank, int32_t dtype,
 }
 
 /// List the model's inputs: "'a', 'b'".
-static void inputNames(const nibble_model_descriptor *d, char *text,
-                       size_t size) {
+static const char *inputNames(const nibble_model_descriptor *d, char *text,
+                              size_t size) {
   size_t length = 0;
   text[0] = '\0';
   for (uint64_t i = 0; i != d->input_count && length < size; ++i) {
@@ -53,6 +53,7 @@ static void inputNames(const nibble_model_descriptor *d, char *text,
                      d->inputs[i].name);
     length += n > 0 ? (size_t)n : 0;
   }
+  return text;
 }
 
 /// Put every given tensor at the place of its input.
@@ -60,8 +61,8 @@ static nibble_status matchInputs(nibble_context *context,
                                  const nibble_tensor *inputs, size_t count) {
   const nibble_model_descriptor *d = context->model->descriptor;
   NibbleError *error = &context->error;
+  // Texts are made for errors alone: they take longer than a small model.
   char names[NibbleErrorSize / 2];
-  inputNames(d, names, sizeof(names));
   for (uint64_t i = 0; i != d->input_count; ++i)
     context->inputs[i] = NULL;
   for (size_t i = 0; i != count; ++i) {
@@ -74,11 +75,12 @@ static nibble_status matchInputs(nibble_context *context,
       if (inputs[i].name)
         return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                               "model '%s' has no input '%s'; its inputs are %s",
-                              d->name, inputs[i].name, names);
+                              d->name, inputs[i].name,
+                              inputNames(d, names, sizeof(names)));
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "model '%s' takes %llu inputs (%s), got %zu",
-                            d->name, (unsigned long long)d->input_count, names,
-                            count);
+                            d->name, (unsigned long long)d->input_count,
+                            inputNames(d, names, sizeof(names)), count);
     }
     if (context->inputs[place])
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
@@ -91,7 +93,8 @@ static nibble_status matchInputs(nibble_context *context,
                             "input '%s' is missing; model '%s' takes %llu "
                             "inputs (%s), got %zu",
                             d->inputs[i].name, d->name,
-                            (unsigned long long)d->input_count, names, count);
+                            (unsigned long long)d->input_count,
+                            inputNames(d, names, sizeof(names)), count);
   return NIBBLE_OK;
 }
 
@@ -99,21 +102,23 @@ static nibble_status checkTensor(const nibble_tensor_info *info,
                                  const nibble_tensor *tensor,
                                  NibbleError *error) {
   char expected[256], got[256];
+  // Texts of shapes, made for errors alone.
+#define EXPECTED                                                               \
+  nibbleShapeText(info->dims, info->rank, expected, sizeof(expected))
+#define GOT nibbleShapeText(tensor->dims, tensor->rank, got, sizeof(got))
   if (tensor->dtype != info->dtype)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': expected elements of type %s, got %s",
                           info->name, nibble_dtype_name(info->dtype),
                           nibble_dtype_name(tensor->dtype));
-  nibbleShapeText(info->dims, info->rank, expected, sizeof(expected));
   if (tensor->rank != info->rank)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': expected %d dimensions %s, got %d",
-                          info->name, info->rank, expected, tensor->rank);
+                          info->name, info->rank, EXPECTED, tensor->rank);
   if (info->rank && !tensor->dims)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': 'dims' is null, expected %s", info->name,
-                          expected);
-  nibbleShapeText(tensor->dims, tensor->rank, got, sizeof(got));
+                          EXPECTED);
   for (int32_t i = 0; i != info->rank; ++i) {
     if (tensor->dims[i] < 0)
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
@@ -123,7 +128,7 @@ static nibble_status checkTensor(const nibble_tensor_info *info,
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "input '%s': expected shape %s, got %s: dimension "
                             "%d is %lld, not %lld",
-                            info->name, expected, got, i,
+                            info->name, EXPECTED, GOT, i,
                             (long long)tensor->dims[i],
                             (long long)info->dims[i]);
   }
@@ -131,15 +136,17 @@ static nibble_status checkTensor(const nibble_tensor_info *info,
   if (!nibbleByteSize(tensor->dims, tensor->rank, tensor->dtype, &bytes))
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': a tensor of shape %s is too large",
-                          info->name, got);
+                          info->name, GOT);
   if (tensor->bytes && tensor->bytes != bytes)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': expected %llu bytes (%s of %s), got %zu",
-                          info->name, (unsigned long long)bytes, got,
+                          info->name, (unsigned long long)bytes, GOT,
                           nibble_dtype_name(info->dtype), tensor->bytes);
   if (!tensor->data && bytes)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "input '%s': 'data' is null", info->name);
+#undef EXPECTED
+#undef GOT
   return NIBBLE_OK;
 }
 

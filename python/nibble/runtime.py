@@ -58,6 +58,10 @@ class _Tensor(c.Structure):
 _TENSOR = struct.Struct("PPNiiP")
 
 
+_copy_bytes = c.pythonapi.PyByteArray_FromStringAndSize
+_copy_bytes.restype, _copy_bytes.argtypes = c.py_object, [c.c_void_p, c.c_ssize_t]
+
+
 @functools.lru_cache(maxsize=256)
 def _c_name(name: str) -> tuple[int, object]:
     """Address of a name as C sees it, and what keeps it alive."""
@@ -343,7 +347,7 @@ class Model:
             alive.append((array, c_name, c_dims))
             packed += _TENSOR.pack(
                 c_name[0],
-                array.__array_interface__["data"][0],
+                array.ctypes.data,
                 array.nbytes,
                 _dtype_number(array.dtype, wanted),
                 array.ndim,
@@ -448,7 +452,5 @@ def _beginning(
 def _copy_out(
     name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
 ) -> np.ndarray:
-    out = np.empty(_shape(rank, dims), _dtype(dtype))
-    if out.nbytes:
-        c.memmove(out.__array_interface__["data"][0], data, out.nbytes)
-    return out
+    # Copies in one call; the array keeps the bytes.
+    return np.ndarray(_shape(rank, dims), _dtype(dtype), _copy_bytes(data, size))

@@ -81,7 +81,7 @@ void populateVectorToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(createConvertSCFToOpenMPPass());
   pm.addPass(createCanonicalizerPass());
-  pm.addNestedPass<func::FuncOp>(createNibbleTuneOpenMPPass());
+  pm.addPass(createNibbleTuneOpenMPPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createNibbleLowerAssertPass());
   // Before OpenMP's conversion, which would take memory from malloc instead.

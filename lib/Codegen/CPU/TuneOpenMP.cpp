@@ -9,8 +9,11 @@
 #include "nibble/Codegen/CPU/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 
@@ -38,6 +41,7 @@ struct TuneOpenMP : impl::NibbleTuneOpenMPPassBase<TuneOpenMP> {
     for (omp::ParallelOp parallel : parallels) {
       hoistScratch(rewriter, parallel);
       serializeSingleTask(parallel);
+      distribute(rewriter, parallel);
     }
   }
 
@@ -95,6 +99,68 @@ private:
       many = many ? b.createOrFold<arith::OrIOp>(loc, many, more) : more;
     }
     parallel.getIfExprMutable().assign(many);
+  }
+
+  /// A number that OpenMP knows of the thread, as an index.
+  Value callOpenMP(OpBuilder &b, Location loc, StringRef name) {
+    ModuleOp module = getOperation();
+    Type i32 = b.getI32Type();
+    if (!module.lookupSymbol(name)) {
+      OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+      func::FuncOp::create(top, module.getLoc(), name,
+                           b.getFunctionType({}, i32))
+          .setPrivate();
+    }
+    Value number =
+        func::CallOp::create(b, loc, name, TypeRange(i32)).getResult(0);
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), number);
+  }
+
+  /// Each thread takes its share of the only loop of a region by itself. The
+  /// region ends with a barrier anyway, and asking the library for a share can
+  /// take longer than a small loop.
+  void distribute(IRRewriter &rewriter, omp::ParallelOp parallel) {
+    Block &entry = parallel.getRegion().front();
+    auto loops = llvm::to_vector(entry.getOps<omp::WsloopOp>());
+    if (loops.size() != 1 || !loops.front().getReductionVars().empty())
+      return;
+    auto nest = dyn_cast<omp::LoopNestOp>(loops.front().getWrappedLoop());
+    // A failed check ends an iteration of the library's loop.
+    bool checked = false;
+    parallel.walk([&](cf::AssertOp) { checked = true; });
+    if (!nest || checked || nest.getNumLoops() != 1 ||
+        !nest.getRegion().hasOneBlock() || nest.getLoopInclusive())
+      return;
+
+    rewriter.setInsertionPoint(loops.front());
+    Location loc = nest.getLoc();
+    Value lower = nest.getLoopLowerBounds().front();
+    Value step = nest.getLoopSteps().front();
+    Value count = arith::CeilDivSIOp::create(
+        rewriter, loc,
+        arith::SubIOp::create(rewriter, loc, nest.getLoopUpperBounds().front(),
+                              lower),
+        step);
+    Value thread = callOpenMP(rewriter, loc, "omp_get_thread_num");
+    Value threads = callOpenMP(rewriter, loc, "omp_get_num_threads");
+    Value one = arith::ConstantIndexOp::create(rewriter, loc, 1);
+    auto share = [&](Value number) -> Value {
+      return arith::DivSIOp::create(
+          rewriter, loc, arith::MulIOp::create(rewriter, loc, number, count),
+          threads);
+    };
+    Value begin = share(thread);
+    Value end = share(arith::AddIOp::create(rewriter, loc, thread, one));
+    auto loop = scf::ForOp::create(rewriter, loc, begin, end, one);
+    rewriter.setInsertionPointToStart(loop.getBody());
+    Value index = arith::AddIOp::create(
+        rewriter, loc, lower,
+        arith::MulIOp::create(rewriter, loc, loop.getInductionVar(), step));
+    Block &body = nest.getRegion().front();
+    rewriter.eraseOp(body.getTerminator());
+    rewriter.inlineBlockBefore(&body, loop.getBody()->getTerminator(), index);
+    rewriter.eraseOp(loops.front());
+    ++numDistributed;
   }
 };
 

@@ -118,13 +118,15 @@ def NibbleApproximateMathPass : Pass<"nibble-approximate-math", "::mlir::func::F
   ];
 }
 
-def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::func::FuncOp"> {
+def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::ModuleOp"> {
   let summary = "Make parallel loops cheap: no needless threads, scratch per thread";
   let description = [{
     Kernels choose the number of tasks by the work there is; for little work it
     is one. After `convert-scf-to-openmp` this pass gives each `omp.parallel`
     the condition that its loop has more than one iteration, and moves scratch
-    buffers of constant size from the iteration to the thread.
+    buffers of constant size from the iteration to the thread. A region with one
+    loop of one dimension, without reductions and checks, is shared out by the
+    numbers of the threads, without calls that ask for a share and wait.
 
     Before:
     ```mlir
@@ -140,11 +142,18 @@ def NibbleTuneOpenMPPass : Pass<"nibble-tune-openmp", "::mlir::func::FuncOp"> {
     %many = arith.cmpi slt, %next, %n : index
     omp.parallel if(%many) {
       %scratch = memref.alloca() : memref<8192xf32>
-      omp.wsloop {
-        omp.loop_nest (%i) : index = (%c0) to (%n) step (%c1) {
+      %thread = func.call @omp_get_thread_num() : () -> i32
+      %threads = func.call @omp_get_num_threads() : () -> i32
+      ...
+      scf.for %i = %begin to %end step %c1 {
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::omp::OpenMPDialect"];
+  let statistics = [
+    Statistic<"numDistributed", "num-distributed",
+              "Loops that threads share out by themselves">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::omp::OpenMPDialect", "::mlir::scf::SCFDialect"];
 }
 
 def NibbleProtectInputsPass : Pass<"nibble-protect-inputs", "::mlir::ModuleOp"> {

@@ -280,8 +280,10 @@ static int runTool(Run *run, const nibble_shared_model_entry *embedded) {
     nibblePrintInfo(stdout, run->model);
     return RunSuccess;
   }
-  if ((status = createContext(run)) != RunSuccess ||
-      (status = readInputs(run)) != RunSuccess)
+  status = createContext(run);
+  if (status == RunSuccess)
+    status = readInputs(run);
+  if (status != RunSuccess)
     return status;
   if (nibbleCreateSet(&run->expected, run->model, true, &run->error) !=
           NIBBLE_OK ||

@@ -120,11 +120,12 @@ nibble_status nibbleCheckSeal(const char *path, bool weights,
                           strerror(reason));
   }
   nibble_status result = NIBBLE_OK;
-  uint64_t size = (uint64_t)status.st_size, end = 0;
+  uint64_t size = (uint64_t)status.st_size;
+  uint64_t end = S_ISREG(status.st_mode) ? findEnd(file) : 0;
   if (!S_ISREG(status.st_mode))
     result = nibbleSetError(error, NIBBLE_INVALID_MODEL,
                             "can't load '%s': it is not a regular file", path);
-  else if ((end = findEnd(file)) > size)
+  else if (end > size)
     result = nibbleSetError(error, NIBBLE_INVALID_MODEL,
                             "'%s' is cut off: its %llu bytes do not hold all "
                             "that its header lists; copy or compile it again",

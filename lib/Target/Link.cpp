@@ -113,7 +113,7 @@ static LogicalResult checkSpace(ArrayRef<std::string> objects, StringRef output,
         errno != ENOSYS)
       error = std::error_code(errno, std::generic_category());
     ::close(file);
-    llvm::sys::fs::remove(output);
+    (void)llvm::sys::fs::remove(output);
   }
   if (error)
     return emitError() << "can't write '" << shown << "': " << error.message();
@@ -150,7 +150,7 @@ static std::vector<std::string> commonArguments(StringRef output) {
           "--gc-sections", "--as-needed", "-Bsymbolic", "-z", "relro", "-z",
           "now", "-z", "noexecstack", "--hash-style=gnu", "--build-id=none",
           // Where Debian puts LLVM's OpenMP, after the binary's own directory.
-          "--enable-new-dtags", "-rpath", "$ORIGIN:" NIBBLE_LLVM_LIBRARY_DIR};
+          "--enable-new-dtags", "-rpath", ("$ORIGIN:" NIBBLE_LLVM_LIBRARY_DIR)};
 }
 
 LogicalResult

@@ -3,6 +3,7 @@
 """Bad input gets one message, the right exit status, and leaves no file behind."""
 
 import os
+import shutil
 import unittest
 
 import numpy as np
@@ -246,6 +247,13 @@ class BadInput(Refusal):
             "--emit=mlir", "--compile-to=nibble",
         )  # fmt: skip
         self.check(run, 1, "/dev/full")
+
+    def test_missing_parts_of_the_compiler(self):
+        """A library without the runtime beside it."""
+        shutil.copy(s.BUILD / "lib/libNibble.so.0.1", self.folder)
+        environment = dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
+        run = self.compile(s.MODELS / "glyphs.onnx", env=environment)
+        self.check(run, 1, "libnibble_runtime.a", "beside libNibble.so")
 
     # Running.
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times integer products beside ONNX Runtime's, and beside the same product of floats.
 
-    .venv/bin/python benchmarks/integers.py [--only matmul|conv] [--size N] [--rows M ...]
+    .venv/bin/python benchmarks/integers.py [--only matmul|conv] [--rows M ...] [--threads T]
 
 Each line is one operator: MatMulInteger of uint8 activations and int8 weights, or
 QLinearConv of shapes that ResNet-50 and MobileNet have. Milliseconds are medians of
@@ -133,11 +133,11 @@ def conv(name: str) -> tuple[Path, Path, tuple[int, ...]]:
     return integer, plain, shape
 
 
-def line(name: str, integer: Path, plain: Path, shape, work: float, most: int) -> None:
+def line(name, integer: Path, plain: Path, shape, work: float, most: int, threads: int) -> None:
     x = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
     floats = x.astype(np.float32)
-    with ev.load(integer) as ours, ev.load(plain) as real:
-        reference = ev.Reference(integer)
+    with ev.load(integer, threads=threads) as ours, ev.load(plain, threads=threads) as real:
+        reference = ev.Reference(integer, threads)
         got, want = ours.run({"x": x})["y"], reference.run({"x": x})["y"]
         error = int(np.abs(got.astype(np.int64) - want.astype(np.int64)).max())
         mine, theirs, slow = measure.take_turns(
@@ -160,18 +160,20 @@ def main() -> int:
     parser.add_argument("--only", choices=["matmul", "conv"])
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 4, 16, 128])
+    parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     print(f"on {measure.machine()}")
     print(f"{'':18}{'ms':>9}{'ORT ms':>9}{'float ms':>9}{'TOP/s':>8}{'of ORT':>9}{'of float':>10}")
     if args.only != "conv":
         integer, plain = matmul(args.size)
         for rows in args.rows:
-            line(f"{rows} x {args.size}^2", integer, plain, (rows, args.size), rows * args.size**2, 0)
+            shape, work = (rows, args.size), rows * args.size**2
+            line(f"{rows} x {args.size}^2", integer, plain, shape, work, 0, args.threads)
     if args.only != "matmul":
         for name, (channels, outputs, size, kernel, stride, groups) in CONVOLUTIONS.items():
             integer, plain, shape = conv(name)
-            positions = ((size - 1) // stride + 1) ** 2
-            line(name, integer, plain, shape, positions * outputs * channels // groups * kernel**2, 1)
+            work = ((size - 1) // stride + 1) ** 2 * outputs * channels // groups * kernel**2
+            line(name, integer, plain, shape, work, 1, args.threads)
     return 0
 
 

@@ -259,6 +259,8 @@ ConvGeometry::ConvGeometry(ConvIntegerOp op, KernelBuilder &k) {
     outSize.push_back(exists ? k.dim(op.getOuts(), d) : k.index(1));
     paddedSize.push_back(inSize[i] + (padBegin[i] + padEnd[i]));
   }
+  int64_t width = cast<MemRefType>(op.getOuts().getType()).getShape().back();
+  spec.narrow = !ShapedType::isDynamic(width) && width <= 8;
   // A convolution that looks at one position only sees one long row.
   auto all = [](ArrayRef<int64_t> values, int64_t value) {
     return llvm::all_of(values, [&](int64_t v) { return v == value; });
@@ -267,6 +269,7 @@ ConvGeometry::ConvGeometry(ConvIntegerOp op, KernelBuilder &k) {
     Index size = inSize[0] * inSize[1] * inSize[2];
     inSize = outSize = paddedSize = {k.index(1), k.index(1), size};
     spec.dilations.assign(3, 1);
+    spec.narrow = false;
   }
 }
 

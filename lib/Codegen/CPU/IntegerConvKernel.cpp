@@ -47,15 +47,17 @@ public:
   void emit();
 
 private:
-  /// 16 outputs of a row.
+  /// 16 outputs of a row from `x` on, or up to 8 of `row` and of the next one.
   struct Position {
-    Index row, x, from;
+    Index row, x, from, secondFrom;
   };
   Position locate(Index vector, Index planes);
+  /// Where the input of an output row begins.
+  Index lineAt(Index row, Index planes);
   void emitTile(Index image, Index group, Index panel, Index vector,
                 Index channel);
   Values accumulate(ArrayRef<Position> positions, Index weightsAt);
-  Value loadQuads(Index at);
+  Value loadQuads(const Position &position, Index offset);
   void store(Index image, Index group, Index channel,
              ArrayRef<Position> positions, Values totals, Values inputSums);
 
@@ -70,8 +72,9 @@ private:
 };
 
 void IntegerConvEmitter::emit() {
+  Index outRows = args.outSize[0] * args.outSize[1];
   rowVectors = ceilDiv(args.outSize[2], lanes);
-  numVectors = args.outSize[0] * args.outSize[1] * rowVectors;
+  numVectors = spec.narrow ? ceilDiv(outRows, 2) : outRows * rowVectors;
   planeSize = args.paddedSize[0] * args.paddedSize[1] * args.paddedSize[2];
   Index panels = ceilDiv(args.groupOut, panelWidth);
   Index blocks = ceilDiv(numVectors, blockVectors);
@@ -99,36 +102,54 @@ void IntegerConvEmitter::emit() {
   });
 }
 
+Index IntegerConvEmitter::lineAt(Index row, Index planes) {
+  Index z = row / args.outSize[1], y = row % args.outSize[1];
+  Index line = z * spec.strides[0] * args.paddedSize[1] + y * spec.strides[1];
+  return planes * planeSize + line * args.paddedSize[2];
+}
+
 IntegerConvEmitter::Position IntegerConvEmitter::locate(Index vector,
                                                         Index planes) {
   Position p;
+  if (spec.narrow) {
+    p.row = vector * 2;
+    p.x = kb.index(0);
+    p.from = lineAt(p.row, planes);
+    Index last = args.outSize[0] * args.outSize[1] - 1;
+    p.secondFrom = lineAt(min(p.row + 1, last), planes);
+    return p;
+  }
   p.row = vector / rowVectors;
   p.x = vector % rowVectors * kb.index(lanes);
-  Index z = p.row / args.outSize[1], y = p.row % args.outSize[1];
-  Index line = z * spec.strides[0] * args.paddedSize[1] + y * spec.strides[1];
-  p.from =
-      planes * planeSize + line * args.paddedSize[2] + p.x * spec.strides[2];
+  p.from = lineAt(p.row, planes) + p.x * spec.strides[2];
   return p;
 }
 
 /// Quads of 16 outputs, `strides[2]` apart.
-Value IntegerConvEmitter::loadQuads(Index at) {
-  int64_t stride = spec.strides[2];
-  if (stride == 1)
+Value IntegerConvEmitter::loadQuads(const Position &p, Index offset) {
+  int64_t stride = spec.strides[2], half = lanes / 2;
+  Index at = p.from + offset;
+  if (stride == 1 && !spec.narrow)
     return kb.loadVector(args.input, at);
-  SmallVector<int64_t> order;
-  if (stride == 2) {
+  Index second = spec.narrow ? p.secondFrom + offset : at + lanes;
+  if (stride <= 2) {
+    int64_t size = spec.narrow ? half * stride : lanes;
+    SmallVector<int64_t> order;
     for (int64_t i = 0; i < lanes; ++i)
-      order.push_back(2 * i);
+      order.push_back(spec.narrow && i >= half ? size + (i - half) * stride
+                                               : i * stride);
     return vector::ShuffleOp::create(
-        kb.b, kb.loc, kb.loadVector(args.input, at),
-        kb.loadVector(args.input, at + lanes), order);
+        kb.b, kb.loc, kb.loadVector(args.input, at, size),
+        kb.loadVector(args.input, second, size), order);
   }
   auto type = kb.i32Vector();
   Value quads = arith::ConstantOp::create(kb.b, kb.loc, kb.b.getZeroAttr(type));
-  for (int64_t i = 0; i < lanes; ++i)
-    quads = vector::InsertOp::create(
-        kb.b, kb.loc, kb.load(args.input, at + i * stride), quads, i);
+  for (int64_t i = 0; i < lanes; ++i) {
+    Index from = spec.narrow && i >= half ? second + (i - half) * stride
+                                          : at + i * stride;
+    quads = vector::InsertOp::create(kb.b, kb.loc, kb.load(args.input, from),
+                                     quads, i);
+  }
   return quads;
 }
 
@@ -151,7 +172,7 @@ Values IntegerConvEmitter::accumulate(ArrayRef<Position> positions,
     };
     SmallVector<QuadDot::Side> quads;
     for (const Position &p : positions) {
-      Value loaded = loadQuads(p.from + offset);
+      Value loaded = loadQuads(p, offset);
       loaded = vector::BitCastOp::create(kb.b, kb.loc, bytes, loaded);
       quads.push_back(dot.fromBytes(loaded, /*isUnsigned=*/true));
     }
@@ -226,6 +247,17 @@ void IntegerConvEmitter::store(Index image, Index group, Index channel,
   for (const Position &p : positions)
     masks.push_back(kb.maskBelow(args.outSize[2] - p.x));
   Index outRows = args.outSize[0] * args.outSize[1];
+  Values secondMasks;
+  if (spec.narrow)
+    for (const Position &p : positions)
+      secondMasks.push_back(
+          kb.maskBelow(min(outRows - 1 - p.row, 1) * args.outSize[2]));
+  auto upperHalf = [&](Value sums) -> Value {
+    SmallVector<int64_t> order;
+    for (int64_t i = 0; i < lanes; ++i)
+      order.push_back((i + lanes / 2) % lanes);
+    return vector::ShuffleOp::create(kb.b, kb.loc, sums, sums, order);
+  };
   auto storeRow = [&](Index c, ValueRange sums) {
     Index of = group * args.groupOut + c;
     IntegerStage::Channels terms = stage.loadChannel(of);
@@ -235,6 +267,12 @@ void IntegerConvEmitter::store(Index image, Index group, Index channel,
       row.inputSum = inputSums[v];
       Index at = (plane + positions[v].row) * args.outSize[2] + positions[v].x;
       stage.store(sums[v], terms, row, at, masks[v]);
+      if (!spec.narrow)
+        continue;
+      if (row.inputSum)
+        row.inputSum = upperHalf(row.inputSum);
+      stage.store(upperHalf(sums[v]), terms, row, at + args.outSize[2],
+                  secondMasks[v]);
     }
   };
   if (spill) {
@@ -270,6 +308,8 @@ std::string IntegerConvSpec::getName() const {
   list("", kernel);
   list("_s", strides);
   list("_d", dilations);
+  if (narrow)
+    os << "_narrow";
   return name + stage.getName();
 }
 

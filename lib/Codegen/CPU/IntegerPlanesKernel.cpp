@@ -75,6 +75,13 @@ void PlanesEmitter::copyLine(Index from, Index to, Index count) {
     kb.storeVector(flip(kb, kb.loadVector(args.input, from + x), isSigned),
                    buffer, to + x);
   });
+  if (kb.target.avx512) {
+    Value mask = kb.maskBelow(count - middle);
+    Value codes = kb.loadMasked(args.input, from + middle, mask);
+    kb.storeMasked(flip(kb, codes, isSigned), buffer, to + middle, mask);
+    return;
+  }
+  // Bytes under a mask would be moved one by one anyway.
   kb.forLoop(middle, count, 1, [&](Index x) {
     kb.store(flip(kb, kb.load(args.input, from + x), isSigned), buffer, to + x);
   });

@@ -168,6 +168,8 @@ void emitIntegerMatMul(KernelBuilder &kernel, const IntegerSpec &spec,
 struct IntegerConvSpec {
   IntegerSpec stage;
   llvm::SmallVector<int64_t, 3> kernel, strides, dilations;
+  /// Rows of the output have at most 8 positions: a vector holds two of them.
+  bool narrow = false;
 
   /// A part of a symbol name.
   std::string getName() const;

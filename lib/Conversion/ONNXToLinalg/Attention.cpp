@@ -31,12 +31,12 @@ static RankedTensorType typeOf(Value v) {
 }
 
 /// [B, S, H * D] as [B, H, S, D]; a tensor of rank 4 is that already.
-static Value splitHeads(OpLowering &l, Value x, int64_t heads) {
+static Value splitHeads(OpLowering &l, Value x, OpFoldResult heads) {
   if (typeOf(x).getRank() == 4)
     return x;
   auto s = l.sizes(x);
-  OpFoldResult width = l.floorDiv(s[2], l.index(heads));
-  Value split = l.reshape(x, {s[0], s[1], l.index(heads), width});
+  OpFoldResult width = l.floorDiv(s[2], heads);
+  Value split = l.reshape(x, {s[0], s[1], heads, width});
   return l.transpose(split, {0, 2, 1, 3});
 }
 
@@ -164,15 +164,18 @@ static Value maskedSoftmax(OpLowering &l, Value scores, Type acc, Type elem) {
 /// Queries that share a key-value head are rows of one product, so that no
 /// head is repeated in memory.
 static LogicalResult lowerAttention(OpLowering &l) {
-  int64_t qHeads = l.getInt("q_num_heads", 0);
-  int64_t kvHeads = l.getInt("kv_num_heads", 0);
+  OpFoldResult qHeads = l.index(l.getInt("q_num_heads", 0));
+  OpFoldResult kvHeads = l.index(l.getInt("kv_num_heads", 0));
   if (l.inRank(0) == 4) {
-    qHeads = l.inType(0).getDimSize(1);
-    kvHeads = l.inType(1).getDimSize(1);
+    qHeads = l.size(l.in(0), 1);
+    kvHeads = l.size(l.in(1), 1);
   }
-  if (qHeads <= 0 || kvHeads <= 0 || qHeads % kvHeads != 0)
-    return l.fail("the number of query heads must be a known multiple of the "
-                  "number of key-value heads");
+  OpFoldResult group = l.floorDiv(qHeads, l.max(kvHeads, l.index(1)));
+  l.requireEqual(l.mul(kvHeads, group), qHeads,
+                 "the number of query heads must be a multiple of the number "
+                 "of key-value heads");
+  if (l.failed())
+    return failure();
   Value q = splitHeads(l, l.in(0), qHeads);
   Value k = splitHeads(l, l.in(1), kvHeads);
   Value v = splitHeads(l, l.in(2), kvHeads);
@@ -192,8 +195,7 @@ static LogicalResult lowerAttention(OpLowering &l) {
   if (l.hasResult(2))
     l.results[2] = v;
 
-  AttentionSizes n{l.size(q, 0), l.index(kvHeads), l.index(qHeads / kvHeads),
-                   l.size(q, 2), l.size(k, 2)};
+  AttentionSizes n{l.size(q, 0), kvHeads, group, l.size(q, 2), l.size(k, 2)};
   l.requireEqual(l.size(v, 2), n.keys, "keys and values differ in length");
   l.requireEqual(l.size(k, 0), n.batch, "queries and keys differ in batch");
   l.requireEqual(l.size(v, 0), n.batch, "queries and values differ in batch");
@@ -242,7 +244,7 @@ static LogicalResult lowerAttention(OpLowering &l) {
     biased = biasScores(l, capped, mask, visibility, n, acc);
   Value weights = maskedSoftmax(l, biased, acc, acc);
 
-  SmallVector<OpFoldResult> perHead{n.batch, l.index(qHeads), n.queries};
+  SmallVector<OpFoldResult> perHead{n.batch, qHeads, n.queries};
   if (l.hasResult(3)) {
     Value stages[] = {raw, capped, biased, weights};
     int64_t mode = l.getInt("qk_matmul_output_mode", 0);
@@ -261,7 +263,7 @@ static LogicalResult lowerAttention(OpLowering &l) {
   y = l.castElements(l.reshape(y, perHead), elem);
   if (l.inRank(0) == 3) {
     y = l.transpose(y, {0, 2, 1, 3});
-    y = l.reshape(y, {n.batch, n.queries, l.mul(l.index(qHeads), valueWidth)});
+    y = l.reshape(y, {n.batch, n.queries, l.mul(qHeads, valueWidth)});
   }
   l.results[0] = y;
   return success();

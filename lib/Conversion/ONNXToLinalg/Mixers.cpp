@@ -136,12 +136,25 @@ static LogicalResult lowerLinearAttention(OpLowering &l) {
   Value decay, beta;
   if (gated) {
     OpFoldResult width = l.size(l.in(4), 2);
-    bool perHead = l.knownEqual(width, H);
-    if (!perHead)
-      l.requireEqual(width, l.mul(H, dk),
-                     "decay is neither per head nor per "
-                     "element of the key");
-    decay = split(4, {H, perHead ? one : dk});
+    OpFoldResult full = l.mul(H, dk);
+    if (l.knownEqual(width, H) || l.knownEqual(width, full)) {
+      decay = split(4, {H, l.knownEqual(width, full) ? dk : one});
+    } else {
+      // Known at run time only: written out per element of the key.
+      Scalars s = l.scalars();
+      Value perHead = s.eq(l.value(width), l.value(H));
+      l.require(arith::OrIOp::create(l.b, l.loc, perHead,
+                                     s.eq(l.value(width), l.value(full))),
+                "decay is neither per head nor per element of the key");
+      Value size = l.value(dk);
+      decay = l.generate(
+          {batch, length, H, dk}, acc, [&](Scalars &t, ValueRange at) {
+            Value element = t.add(t.mul(at[2], size), at[3]);
+            Value from = t.select(perHead, at[2], element);
+            Value x = OpLowering::at(t, l.in(4), {at[0], at[1], from});
+            return t.cast(x, acc, false, false);
+          });
+    }
   }
   if (delta) {
     OpFoldResult width = l.size(l.in(5), 2);

@@ -194,43 +194,42 @@ static LogicalResult lowerReduceLogSumExp(OpLowering &l) {
 // ArgMax, ArgMin
 //===----------------------------------------------------------------------===//
 
-/// Folds value and position together.
+/// The extreme first, then the first (last) place that holds it: two folds,
+/// each of which vectors can do. NaN counts as the extreme, as in NumPy.
 template <bool isMax>
 static LogicalResult lowerArg(OpLowering &l) {
   Value data = l.in(0);
-  int64_t rank = l.inRank(0);
-  int64_t axis = l.getAxis("axis", 0, rank);
+  int64_t axis = l.getAxis("axis", 0, l.inRank(0));
   bool last = l.getInt("select_last_index", 0) != 0;
   bool isUnsigned = l.inUnsigned(0);
-  Type elem = l.inElem(0), i64 = l.b.getI64Type();
-  SmallVector<OpFoldResult> kept = l.sizes(data);
-  kept.erase(kept.begin() + axis);
-  Scalars s = l.scalars(isUnsigned);
-  Value best = l.filled(kept, isMax ? s.lowest(elem) : s.highest(elem));
-  Value where = l.filled(kept, s.integer(i64, 0));
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  iterators[axis] = utils::IteratorType::reduction;
-  AffineMap reducedMap = mapWithoutDims(l.b.getContext(), rank, axis);
-  SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank), reducedMap,
-                              reducedMap};
-  auto generic = linalg::GenericOp::create(
-      l.b, l.loc, TypeRange{best.getType(), where.getType()}, data,
-      ValueRange{best, where}, maps, iterators,
-      [&](OpBuilder &nested, Location loc, ValueRange args) {
-        Scalars s{nested, loc, isUnsigned};
-        Value position =
-            s.fromIndex(linalg::IndexOp::create(nested, loc, axis), i64);
-        Value first = s.eq(position, s.integer(i64, 0));
-        Value better = isMax ? s.lt(args[1], args[0]) : s.lt(args[0], args[1]);
-        if (last)
-          better = isMax ? s.le(args[1], args[0]) : s.le(args[0], args[1]);
-        Value take = arith::OrIOp::create(nested, loc, first, better);
-        linalg::YieldOp::create(nested, loc,
-                                ValueRange{s.select(take, args[0], args[1]),
-                                           s.select(take, position, args[2])});
+  Type acc = computeType(l.inElem(0)), i64 = l.b.getI64Type();
+  Scalars outer = l.scalars(isUnsigned);
+  Value best = l.reduce(
+      data, axis, isMax ? outer.lowest(acc) : outer.highest(acc),
+      [](Scalars &s, ValueRange v) {
+        return isMax ? s.max(v[1], v[0]) : s.min(v[1], v[0]);
+      },
+      isUnsigned);
+  int64_t rank = l.inRank(0);
+  SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank),
+                              mapWithoutDims(l.b.getContext(), rank, axis)};
+  Value places = l.pointwise(
+      {data, best}, maps, l.sizes(data), i64, [&](Scalars &s, ValueRange v) {
+        Value hit = s.eq(v[0], v[1]);
+        if (isa<FloatType>(acc))
+          hit = arith::OrIOp::create(s.b, s.loc, hit, s.isNaN(v[0]));
+        Value place =
+            s.fromIndex(linalg::IndexOp::create(s.b, s.loc, axis), i64);
+        int64_t never = last ? -1 : std::numeric_limits<int64_t>::max();
+        return s.select(hit, place, s.integer(i64, never));
       });
-  return keepDims(l, generic.getResult(1), axis);
+  Scalars s = l.scalars();
+  Value found =
+      l.reduce(places, axis, last ? s.integer(i64, -1) : s.highest(i64),
+               [&](Scalars &t, ValueRange v) {
+                 return last ? t.max(v[1], v[0]) : t.min(v[1], v[0]);
+               });
+  return keepDims(l, found, axis);
 }
 
 //===----------------------------------------------------------------------===//

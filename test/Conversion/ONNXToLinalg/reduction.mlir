@@ -25,10 +25,14 @@ func.func @half(%a: tensor<4x8xf16>) -> tensor<4xf16> {
 
 // -----
 
+// The maximum first, then the first place that holds it: both are folds of one
+// value, which vectors can do.
 // CHECK-LABEL: func.func @argmax
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]
+// CHECK: arith.maximumf
 // CHECK: linalg.index 1
-// CHECK: linalg.yield %{{.*}}, %{{.*}} : f32, i64
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]
+// CHECK: arith.minsi {{.*}} : i64
 func.func @argmax(%a: tensor<4x8xf32>) -> tensor<4xi64> {
   %0 = onnx.ArgMax(%a) {axis = 1 : i64, keepdims = 0 : i64} : (tensor<4x8xf32>) -> tensor<4xi64>
   return %0 : tensor<4xi64>

@@ -134,6 +134,15 @@ void ConvEmitter::gather(const Unit &unit, Index block) {
   Index width = args.outSize[2];
   Index firstChannel = unit.firstStep / volume;
   Index lastChannel = unit.lastStep / volume;
+  // Lanes without an output position compute too: what lies on the stack may be
+  // denormal numbers, which are slow.
+  Index filled = (end - begin) / lanes * kb.index(lanes);
+  kb.ifThen(kb.lt(filled, end - begin), [&] {
+    kb.forLoop(kb.index(0), unit.lastStep - unit.firstStep, 1, [&](Index step) {
+      kb.storeVector(kb.zeros(), columns,
+                     columnsAt(unit, block) + step * blockPixels + filled);
+    });
+  });
   ConvWindow window(kb, spec, args);
   kb.forLoop(begin / width, ceilDiv(end, width), 1, [&](Index row) {
     Index rowBegin = row * width;

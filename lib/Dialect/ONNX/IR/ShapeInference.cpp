@@ -268,6 +268,10 @@ void InferContext::setShape(unsigned result, Shape shape) {
 }
 
 void InferContext::setRank(unsigned result, int64_t rank) {
+  // More or fewer axes than a tensor can have: the rank stays unknown, which is
+  // an error in the end.
+  if (rank < 0 || rank > InferState::kMaxContents)
+    return;
   setShape(result, Shape(rank, Dim()));
 }
 

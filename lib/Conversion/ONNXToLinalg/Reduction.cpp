@@ -53,21 +53,123 @@ static LogicalResult keepDims(OpLowering &l, Value reduced,
   return l.done(reduced);
 }
 
+namespace {
+/// What is reduced: the operand along axes that are known, or if they are not,
+/// a matrix that holds the elements in another order, along its rows.
+struct Reduced {
+  Value data;
+  SmallVector<int64_t> axes;
+  /// Of the result, where the axes are not known.
+  std::optional<SmallVector<OpFoldResult>> sizes;
+
+  LogicalResult done(OpLowering &l, Value folded) const {
+    if (sizes)
+      return l.done(l.reshape(folded, *sizes));
+    return keepDims(l, folded, axes);
+  }
+};
+} // namespace
+
+/// Whether each dimension (i1) is one of the axes that the operand holds.
+static SmallVector<Value> markAxes(OpLowering &l, Value axes, int64_t rank) {
+  Scalars s = l.scalars();
+  Type i32 = l.b.getI32Type();
+  l.requireIndices(axes, l.index(rank), /*allowNegative=*/true,
+                   "an axis is out of range");
+  Value none = s.eq(l.value(l.size(axes, 0)), l.value(l.index(0)));
+  bool allIfNone = l.getInt("noop_with_empty_axes", 0) == 0;
+  SmallVector<Value> marks;
+  for (int64_t d = 0; d < rank; ++d) {
+    Value found = l.reduce(
+        axes, 0, s.integer(i32, 0), [&](Scalars &t, ValueRange v) -> Value {
+          Type type = v[0].getType();
+          Value hit =
+              arith::OrIOp::create(t.b, t.loc, t.eq(v[0], t.integer(type, d)),
+                                   t.eq(v[0], t.integer(type, d - rank)));
+          return t.max(v[1], arith::ExtUIOp::create(t.b, t.loc, i32, hit));
+        });
+    Value mark =
+        arith::TruncIOp::create(l.b, l.loc, l.b.getI1Type(), l.scalarOf(found));
+    if (allIfNone)
+      mark = arith::OrIOp::create(l.b, l.loc, mark, none);
+    marks.push_back(mark);
+  }
+  return marks;
+}
+
+static Reduced reducedOperand(OpLowering &l) {
+  if (auto axes = reducedAxes(l))
+    return {l.in(0), *axes, std::nullopt};
+  Value data = l.in(0), one = l.value(l.index(1));
+  int64_t rank = l.inRank(0);
+  Scalars s = l.scalars();
+  SmallVector<Value> marks = markAxes(l, l.in(1), rank), kept, folded;
+  SmallVector<OpFoldResult> sizes;
+  for (auto [d, mark] : llvm::enumerate(marks)) {
+    Value n = l.value(l.size(data, d));
+    kept.push_back(s.select(mark, one, n));
+    folded.push_back(s.select(mark, n, one));
+  }
+  auto product = [&](ArrayRef<Value> factors) {
+    Value result = one;
+    for (Value factor : factors)
+      result = s.mul(result, factor);
+    return OpFoldResult(result);
+  };
+  Value matrix =
+      l.generate({product(kept), product(folded)}, l.inElem(0),
+                 [&](Scalars &t, ValueRange at) {
+                   Value row = at[0], column = at[1];
+                   SmallVector<Value> from(rank);
+                   for (int64_t d = rank - 1; d >= 0; --d) {
+                     // One of the two has a single step here.
+                     auto split = [&](Value &rest, Value size) -> Value {
+                       Value i = arith::RemUIOp::create(t.b, t.loc, rest, size);
+                       rest = arith::DivUIOp::create(t.b, t.loc, rest, size);
+                       return i;
+                     };
+                     Value i = split(row, kept[d]),
+                           j = split(column, folded[d]);
+                     from[d] = t.add(i, j);
+                   }
+                   return OpLowering::at(t, data, from);
+                 });
+  if (l.getInt("keepdims", 1) != 0) {
+    sizes.assign(kept.begin(), kept.end());
+    return {matrix, {1}, sizes};
+  }
+  // The result's dimension j is the one before which j are kept.
+  int64_t outRank = l.outRank();
+  SmallVector<Value> outSizes(outRank, one);
+  Value before = l.value(l.index(0));
+  for (int64_t d = 0; d < rank; ++d) {
+    Value stays = s.logicalNot(marks[d]);
+    for (int64_t j = 0; j < outRank; ++j) {
+      Value here = arith::AndIOp::create(l.b, l.loc, stays,
+                                         s.eq(before, l.value(l.index(j))));
+      outSizes[j] = s.select(here, kept[d], outSizes[j]);
+    }
+    before = s.select(stays, s.add(before, one), before);
+  }
+  l.require(s.eq(before, l.value(l.index(outRank))),
+            "the axes leave another number of dimensions");
+  sizes.assign(outSizes.begin(), outSizes.end());
+  return {matrix, {1}, sizes};
+}
+
 static LogicalResult lowerReduction(OpLowering &l, const Reduction &r) {
-  auto axes = reducedAxes(l);
-  if (!axes)
-    return l.fail("axes must be constant");
+  Reduced operand = reducedOperand(l);
   bool isUnsigned = l.inUnsigned(0);
   Type acc = computeType(l.outElem());
   Value init = l.scalars().constant(acc, r.init);
-  Value data = l.in(0);
+  Value data = operand.data;
   Value folded = l.reduce(
-      data, *axes, init,
+      data, operand.axes, init,
       [&](Scalars &s, ValueRange v) { return r.step(s, v[0], v[1]); },
       isUnsigned);
   if (r.finish) {
     OpFoldResult count = l.index(1);
-    for (int64_t axis : *axes)
+    for (int64_t axis : operand.axes)
       count = l.mul(count, l.size(data, axis));
     Value countValue = l.scalars().fromIndex(l.value(count), acc);
     folded = l.map(
@@ -75,7 +177,7 @@ static LogicalResult lowerReduction(OpLowering &l, const Reduction &r) {
         [&](Scalars &s, ValueRange v) { return r.finish(s, v[0], countValue); },
         isUnsigned);
   }
-  return keepDims(l, l.castElements(folded, l.outElem()), *axes);
+  return operand.done(l, l.castElements(folded, l.outElem()));
 }
 
 static Value addStep(Scalars &s, Value x, Value acc) { return s.add(acc, x); }
@@ -143,51 +245,46 @@ static LogicalResult lowerReduceLogSum(OpLowering &l) {
 /// end of the type.
 template <bool isMax>
 static LogicalResult lowerReduceExtreme(OpLowering &l) {
-  auto axes = reducedAxes(l);
-  if (!axes)
-    return l.fail("axes must be constant");
+  Reduced operand = reducedOperand(l);
   bool isUnsigned = l.inUnsigned(0);
   Type elem = l.outElem();
   Scalars s = l.scalars(isUnsigned);
   Type acc = computeType(elem);
   Value init = isMax ? s.lowest(acc) : s.highest(acc);
   Value folded = l.reduce(
-      l.in(0), *axes, init,
+      operand.data, operand.axes, init,
       [](Scalars &s, ValueRange v) {
         return isMax ? s.max(v[1], v[0]) : s.min(v[1], v[0]);
       },
       isUnsigned);
-  return keepDims(l, l.castElements(folded, elem), *axes);
+  return operand.done(l, l.castElements(folded, elem));
 }
 
 /// max + log(sum(exp(x - max))); an infinite maximum is not subtracted.
 static LogicalResult lowerReduceLogSumExp(OpLowering &l) {
-  auto axes = reducedAxes(l);
-  if (!axes)
-    return l.fail("axes must be constant");
+  Reduced operand = reducedOperand(l);
   Type elem = l.outElem();
   if (!isa<FloatType>(elem))
     return l.fail("only floats are supported");
   Type acc = computeType(elem);
   Scalars s = l.scalars();
   Value max =
-      l.reduce(l.in(0), *axes, s.lowest(acc),
+      l.reduce(operand.data, operand.axes, s.lowest(acc),
                [](Scalars &s, ValueRange v) { return s.max(v[1], v[0]); });
   max = l.map(max, acc, [](Scalars &s, ValueRange v) {
     Value finite = s.lt(s.abs(v[0]), s.highest(v[0].getType()));
     return s.select(finite, v[0], s.constant(v[0].getType(), 0));
   });
-  Value exps =
-      l.mapReduced(l.in(0), max, *axes, acc, [](Scalars &s, ValueRange v) {
-        return s.exp(s.sub(v[0], v[1]));
-      });
+  Value exps = l.mapReduced(
+      operand.data, max, operand.axes, acc,
+      [](Scalars &s, ValueRange v) { return s.exp(s.sub(v[0], v[1])); });
   Value sum =
-      l.reduce(exps, *axes, s.constant(acc, 0),
+      l.reduce(exps, operand.axes, s.constant(acc, 0),
                [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); });
   Value result = l.map({sum, max}, elem, [](Scalars &s, ValueRange v) {
     return s.add(s.log(v[0]), v[1]);
   });
-  return keepDims(l, result, *axes);
+  return operand.done(l, result);
 }
 
 //===----------------------------------------------------------------------===//

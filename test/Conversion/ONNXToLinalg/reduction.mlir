@@ -51,3 +51,17 @@ func.func @softmax(%a: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %0 = onnx.Softmax(%a) : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return %0 : tensor<?x8xf32>
 }
+
+// -----
+
+// Axes that are known at run time only are checked; the elements are put in
+// the order (kept, reduced) first.
+// CHECK-LABEL: func.func @axes
+// CHECK: cf.assert %{{.*}}, "total: an axis is out of range"
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
+// CHECK: arith.remui
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]
+func.func @axes(%x: tensor<2x3xf32>, %axes: tensor<?xi64>) -> tensor<?x?xf32> {
+  %0 = onnx.ReduceSum(%x, %axes) {onnx.name = "total"} : (tensor<2x3xf32>, tensor<?xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}

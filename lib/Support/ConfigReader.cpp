@@ -24,8 +24,8 @@ namespace yaml = llvm::yaml;
 class QuantizationConfig::Reader {
 public:
   Reader(StringRef text, StringRef fileName)
-      : stream(llvm::MemoryBufferRef(text, fileName), sources,
-               /*ShowColors=*/false) {
+      : text(text), stream(llvm::MemoryBufferRef(text, fileName), sources,
+                           /*ShowColors=*/false) {
     config.fileName = fileName.str();
     sources.setDiagHandler(
         [](const llvm::SMDiagnostic &diagnostic, void *reader) {
@@ -68,8 +68,10 @@ private:
 
   /// Reports an error at a node; false.
   bool fail(yaml::Node *node, const llvm::Twine &message) {
-    if (error.empty())
+    if (error.empty() && isPlaced(node))
       stream.printError(node, message);
+    else if (error.empty())
+      error = (config.fileName + ":1:1: " + message).str();
     return false;
   }
   void addError(const llvm::SMDiagnostic &diagnostic) {
@@ -79,10 +81,20 @@ private:
     os << config.fileName << ':' << diagnostic.getLineNo() << ':'
        << diagnostic.getColumnNo() + 1 << ": " << diagnostic.getMessage();
   }
+  /// Whether a node is somewhere in the text: one that the parser made up after
+  /// an error of its own is not.
+  bool isPlaced(yaml::Node *node) const {
+    const char *start =
+        node ? node->getSourceRange().Start.getPointer() : nullptr;
+    return start >= text.begin() && start <= text.end();
+  }
   unsigned getLine(yaml::Node *node) {
+    if (!isPlaced(node))
+      return 0;
     return sources.getLineAndColumn(node->getSourceRange().Start).first;
   }
 
+  StringRef text;
   llvm::SourceMgr sources;
   yaml::Stream stream;
   std::string error;

@@ -132,6 +132,39 @@ static SliceDim resolveSlice(OpLowering &l, OpFoldResult n, OpFoldResult start,
   return {from, size, step};
 }
 
+/// One entry for each dimension out of entries for `axes` (index values, which
+/// may count from the end); `others` is what the other dimensions get.
+static SmallVector<OpFoldResult> spreadAlong(OpLowering &l,
+                                             ArrayRef<OpFoldResult> axes,
+                                             ArrayRef<OpFoldResult> entries,
+                                             ArrayRef<OpFoldResult> others) {
+  Scalars s = l.scalars();
+  int64_t rank = others.size();
+  SmallVector<OpFoldResult> result(others);
+  for (auto [axis, entry] : llvm::zip_equal(axes, entries))
+    for (int64_t d = 0; d < rank; ++d) {
+      Value at = l.value(axis);
+      Value here =
+          arith::OrIOp::create(l.b, l.loc, s.eq(at, l.value(l.index(d))),
+                               s.eq(at, l.value(l.index(d - rank))));
+      result[d] = s.select(here, l.value(entry), l.value(result[d]));
+    }
+  return result;
+}
+
+/// Axes that are not constant, checked; empty if they are constant or absent.
+static SmallVector<OpFoldResult> runTimeAxes(OpLowering &l, unsigned operand) {
+  if (!l.has(operand) || l.constInts(operand))
+    return {};
+  if (!l.inType(operand).hasStaticShape()) {
+    (void)l.fail("the number of axes is not known");
+    return {};
+  }
+  l.requireIndices(l.in(operand), l.index(l.inRank(0)), /*allowNegative=*/true,
+                   "an axis is out of range");
+  return l.indexElements(l.in(operand));
+}
+
 static LogicalResult lowerSlice(OpLowering &l) {
   Value data = l.in(0);
   int64_t rank = l.inRank(0);
@@ -141,10 +174,10 @@ static LogicalResult lowerSlice(OpLowering &l) {
   SmallVector<OpFoldResult> ends = l.indexElements(l.in(2));
   SmallVector<int64_t> axes =
       llvm::to_vector(llvm::seq<int64_t>(0, starts.size()));
-  if (l.has(3)) {
-    auto constant = l.constInts(3);
-    if (!constant)
-      return l.fail("axes must be constant");
+  SmallVector<OpFoldResult> moving = runTimeAxes(l, 3);
+  if (l.failed())
+    return failure();
+  if (auto constant = l.has(3) ? l.constInts(3) : std::nullopt) {
     axes = *constant;
     for (int64_t &axis : axes)
       axis = axis < 0 ? axis + rank : axis;
@@ -152,6 +185,14 @@ static LogicalResult lowerSlice(OpLowering &l) {
   SmallVector<OpFoldResult> steps(starts.size(), l.index(1));
   if (l.has(4))
     steps = l.indexElements(l.in(4));
+  if (!moving.empty() && moving.size() == starts.size() &&
+      ends.size() == starts.size() && steps.size() == starts.size()) {
+    SmallVector<OpFoldResult> zeros(rank, l.index(0)), ones(rank, l.index(1));
+    starts = spreadAlong(l, moving, starts, zeros);
+    ends = spreadAlong(l, moving, ends, l.sizes(data));
+    steps = spreadAlong(l, moving, steps, ones);
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  }
   if (ends.size() != starts.size() || axes.size() != starts.size() ||
       steps.size() != starts.size())
     return l.fail("starts, ends, axes and steps differ in length");
@@ -220,10 +261,10 @@ static LogicalResult lowerPad(OpLowering &l) {
   Value data = l.in(0);
   int64_t rank = l.inRank(0);
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  if (l.has(3)) {
-    auto constant = l.constInts(3);
-    if (!constant)
-      return l.fail("axes must be constant");
+  SmallVector<OpFoldResult> moving = runTimeAxes(l, 3);
+  if (l.failed())
+    return failure();
+  if (auto constant = l.has(3) ? l.constInts(3) : std::nullopt) {
     axes = *constant;
     for (int64_t &axis : axes)
       axis = axis < 0 ? axis + rank : axis;
@@ -231,6 +272,16 @@ static LogicalResult lowerPad(OpLowering &l) {
   if (!l.inType(1).hasStaticShape())
     return l.fail("the number of padded axes is not known");
   SmallVector<OpFoldResult> pads = l.indexElements(l.in(1));
+  if (!moving.empty() && pads.size() == 2 * moving.size()) {
+    SmallVector<OpFoldResult> zeros(rank, l.index(0));
+    ArrayRef<OpFoldResult> given = pads;
+    auto before =
+        spreadAlong(l, moving, given.take_front(moving.size()), zeros);
+    auto after = spreadAlong(l, moving, given.drop_front(moving.size()), zeros);
+    pads = before;
+    llvm::append_range(pads, after);
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  }
   if (pads.size() != 2 * axes.size())
     return l.fail("needs " + Twine(2 * axes.size()) + " pads, has " +
                   Twine(pads.size()));

@@ -57,3 +57,16 @@ func.func @transpose(%a: tensor<2x3xf32>) -> tensor<3x2xf32> {
   %0 = onnx.Transpose(%a) : (tensor<2x3xf32>) -> tensor<3x2xf32>
   return %0 : tensor<3x2xf32>
 }
+
+// -----
+
+// Axes that are known at run time only: each dimension looks for its entry.
+// CHECK-LABEL: func.func @slice_axes
+// CHECK: cf.assert %{{.*}}, "cut: an axis is out of range"
+// CHECK: arith.select
+// CHECK: linalg.generic
+func.func @slice_axes(%x: tensor<4x8xf32>, %b: tensor<1xi64>, %e: tensor<1xi64>, %axes: tensor<1xi64>) -> tensor<?x?xf32> {
+  %none = onnx.NoValue : none
+  %0 = onnx.Slice(%x, %b, %e, %axes, %none) {onnx.name = "cut"} : (tensor<4x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}

@@ -34,6 +34,9 @@ class Mnist(unittest.TestCase):
     def test_w4a16(self):
         self.assertGreaterEqual(self.right("W4A16 g32"), 0.97)
 
+    def test_w8a8_dynamic(self):
+        self.assertGreaterEqual(self.right("W8A8-dynamic"), 0.985)
+
 
 class ResNet(unittest.TestCase):
     def logits(self, name: str, scheme: str) -> np.ndarray:
@@ -67,6 +70,12 @@ class ResNet(unittest.TestCase):
 
     def test_resnet56_w4a16(self):
         self.check_quantized("resnet56", "W4A16 g32", 0.94)
+
+    def test_resnet20_w8a8_dynamic(self):
+        self.check_quantized("resnet20", "W8A8-dynamic", 0.94)
+
+    def test_resnet56_w8a8_dynamic(self):
+        self.check_quantized("resnet56", "W8A8-dynamic", 0.95)
 
 
 class Stories260K(unittest.TestCase):
@@ -103,6 +112,10 @@ class Stories260K(unittest.TestCase):
         got, want = self.losses("W4A16 g32")
         self.assertLess(got, want + 0.15)
 
+    def test_w8a8_dynamic(self):
+        got, want = self.losses("W8A8-dynamic")
+        self.assertLess(got, want + 0.01)
+
 
 class GptNanoSort(unittest.TestCase):
     def logits(self, load, *options) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +133,10 @@ class GptNanoSort(unittest.TestCase):
 
     def test_w8a16(self):
         got, want = self.logits(s.load, s.SCHEMES["W8A16"])
+        np.testing.assert_array_equal(got.argmax(-1), want.argmax(-1))
+
+    def test_w8a8_dynamic(self):
+        got, want = self.logits(s.load, s.SCHEMES["W8A8-dynamic"])
         np.testing.assert_array_equal(got.argmax(-1), want.argmax(-1))
 class OneShot(unittest.TestCase):
     """Models with one input, run at batch 1, beside ONNX Runtime or a stored output."""
@@ -185,6 +202,9 @@ class LPRNet(unittest.TestCase):
     def test_w4a16(self):
         self.assertGreaterEqual(self.right("W4A16 g32"), 760)
 
+    def test_w8a8_dynamic(self):
+        self.assertGreaterEqual(self.right("W8A8-dynamic"), 885)
+
 
 class Magika(unittest.TestCase):
     def check(self, scheme: str, tolerance: float, least: int = 129):
@@ -201,6 +221,10 @@ class Magika(unittest.TestCase):
 
     def test_w8a16(self):
         self.check("W8A16", 0.5, least=125)
+
+    def test_w8a8_dynamic(self):
+        # One scale for all 2048 positions of a file is coarse.
+        self.check("W8A8-dynamic", 1.0, least=115)
 
 
 class SileroVAD(unittest.TestCase):

@@ -116,10 +116,12 @@ TEST(IntegerMatMul, SignsAndZeroPoints) {
     for (bool unsignedWeight : {false, true})
       for (std::string inputZero : extents)
         for (std::string weightZero : extents) {
-          ++i;
+          // Every second combination: both signs meet all zero points.
+          if (++i % 2)
+            continue;
           int64_t m = i % 3 == 0 ? 1 : i % 3 == 1 ? 3 : 11;
           check({1, m, 37 + i, 17 + 5 * i, unsignedInput, unsignedWeight,
-                 inputZero, weightZero, "none", "none", i % 2 ? "none" : "i32",
+                 inputZero, weightZero, "none", "none", i % 8 ? "none" : "i32",
                  false, "none", "i32", true, i % 4 == 0});
         }
 }
@@ -142,8 +144,9 @@ TEST(IntegerMatMul, Results) {
   for (std::string result : results)
     for (std::string activation : activations)
       for (std::string bias : {"none", "i32", "f32"}) {
-        ++i;
-        check({1, 1 + i % 10, 45, 60 + i, i % 2 == 0, false, extents[i % 3],
+        if (++i % 2)
+          continue;
+        check({1, 1 + i % 10, 45, 60 + i, i % 4 == 0, false, extents[i % 3],
                "none", extents[(i / 2) % 3], extents[(i / 3) % 3], bias,
                i % 5 == 0, activation, result, true, false});
       }
@@ -153,7 +156,8 @@ TEST(IntegerMatMul, WeightsOfTheRun) {
   for (bool transposed : {false, true})
     for (bool unsignedWeight : {false, true})
       for (std::string zero : extents)
-        for (int64_t batch : {1, 3})
+        for (int64_t batch : zero == "one" ? std::vector<int64_t>{1, 3}
+                                           : std::vector<int64_t>{3})
           check({batch, 7, 70, 29, false, unsignedWeight, "one", zero, "many",
                  "one", "none", false, "none", "f32", false, transposed});
 }

@@ -16,14 +16,17 @@ using llvm::StringRef;
 
 // As in compressed-tensors, bitsandbytes and GGUF.
 static constexpr SchemeName schemeNames[] = {
-    {"none", 0, true},  {"W8A16", 8, true},         {"W4A16", 4, true},
-    {"W3A16", 3, true}, {"W2A16", 2, true},         {"W8A8", 8, false},
-    {"W4A8", 4, false}, {"W8A8-dynamic", 8, true, true}, {"NF4", 4, false},
-    {"FP4", 4, false},  {"LLM.int8", 8, false},     {"Q4_0", 4, false},
-    {"Q4_1", 4, false}, {"Q5_0", 5, false},         {"Q5_1", 5, false},
-    {"Q8_0", 8, false}, {"Q2_K", 2, false},         {"Q3_K", 3, false},
-    {"Q4_K", 4, false}, {"Q5_K", 5, false},         {"Q6_K", 6, false},
-    {"auto", 0, false}};
+    {"none", 0, true},      {"W8A16", 8, true},
+    {"W4A16", 4, true},     {"W3A16", 3, true},
+    {"W2A16", 2, true},     {"W8A8", 8, false},
+    {"W4A8", 4, false},     {"W8A8-dynamic", 8, true, true},
+    {"NF4", 4, false},      {"FP4", 4, false},
+    {"LLM.int8", 8, false}, {"Q4_0", 4, false},
+    {"Q4_1", 4, false},     {"Q5_0", 5, false},
+    {"Q5_1", 5, false},     {"Q8_0", 8, false},
+    {"Q2_K", 2, false},     {"Q3_K", 3, false},
+    {"Q4_K", 4, false},     {"Q5_K", 5, false},
+    {"Q6_K", 6, false},     {"auto", 0, false}};
 
 llvm::ArrayRef<SchemeName> nibble::quantizer::getSchemeNames() {
   return schemeNames;

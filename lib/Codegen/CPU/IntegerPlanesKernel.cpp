@@ -253,7 +253,7 @@ void PlanesEmitter::emit() {
                                    kb.b.getI64IntegerAttr(64));
   kb.parallelRanges(units, tasks, [&](Index lo, Index hi) {
     // The number of this task from the first of its units.
-    Index padded = ceilDiv(lo * tasks, units) * size;
+    Index padded = ceilDiv(lo * tasks, max(units, 1)) * size;
     kb.forLoop(lo, hi, 1, [&](Index unit) {
       Index image = unit / args.groups, group = unit % args.groups;
       Value fill =

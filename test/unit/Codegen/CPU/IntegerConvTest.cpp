@@ -23,6 +23,7 @@ struct Case {
   std::string inputZero = "one", weightZero = "none", inputScale = "none",
               bias = "none", activation = "none", result = "i32";
   bool residual = false, constantWeight = true;
+  int64_t batch = 2;
 };
 
 std::string join(const std::vector<int64_t> &values) {
@@ -40,7 +41,7 @@ std::string times(const std::vector<int64_t> &values) {
 }
 
 void check(const Case &c, codegen::CpuTarget target) {
-  constexpr int64_t batch = 2;
+  int64_t batch = c.batch;
   int64_t rank = c.size.size();
   SCOPED_TRACE(llvm::formatv(
                    "{0}->{1} groups {2}, {3}, kernel {4} s {5} d {6} p {7} "
@@ -261,6 +262,14 @@ TEST(IntegerConv, WeightsOfTheRun) {
          "f32",
          false,
          false});
+}
+
+TEST(IntegerConv, NoSamples) {
+  for (int64_t groups : {1, 4}) {
+    Case c = {4, 8, groups, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+    c.batch = 0;
+    check(c);
+  }
 }
 
 TEST(IntegerConv, FourDimensions) {

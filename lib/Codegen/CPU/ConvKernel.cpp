@@ -86,10 +86,18 @@ void ConvEmitter::emit() {
   Index work = args.batch * pixels * args.outChannels * steps;
   // A unit is some blocks of one image by some panels: as large as possible,
   // since both are prepared once for a unit, while there are enough units.
-  Index wanted = kb.tasksFor(work, kb.index(wantedUnits));
-  Index maxBlocks = max(kb.index(columnFloats) / blockFloats, 1);
-  Index unitBlocks =
-      max(min(ceilDiv(args.batch * blocks, wanted), min(maxBlocks, blocks)), 1);
+  // With more weights than inputs units differ in panels alone: then each
+  // weight is read once.
+  Index many = kb.tasksFor(work, kb.index(wantedUnits));
+  Index maxBlocks = min(max(kb.index(columnFloats) / blockFloats, 1), blocks);
+  Values chosen = kb.ifYield(
+      kb.lt(pixels, args.outChannels),
+      [&] { return Values{min(many, wantedUnits / 2), maxBlocks}; },
+      [&] {
+        return Values{many, min(ceilDiv(args.batch * blocks, many), maxBlocks)};
+      });
+  Index wanted = kb.index(chosen[0]);
+  Index unitBlocks = max(kb.index(chosen[1]), 1);
   Index blockChunks = ceilDiv(blocks, unitBlocks);
   Index rowsOfUnits = args.batch * blockChunks;
   Index unitPanels = max(min(ceilDiv(panels * rowsOfUnits, wanted), panels), 1);

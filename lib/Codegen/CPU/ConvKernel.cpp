@@ -19,6 +19,8 @@ constexpr int64_t lanes = KernelBuilder::lanes;
 constexpr int64_t panelWidth = KernelBuilder::panelWidth;
 /// Steps of the contraction that are gathered and unpacked at a time.
 constexpr int64_t wantedSteps = 128;
+/// Steps that weights are asked for ahead of their use.
+constexpr int64_t prefetchSteps = 24;
 /// Gathered floats that a thread keeps: they stay in the second-level cache
 /// while all output channels pass over them.
 constexpr int64_t columnFloats = 1 << 15;
@@ -293,6 +295,13 @@ void ConvEmitter::emitTile(const Unit &unit, const Tile &tile) {
       kb.index(0), unit.lastStep - unit.firstStep, 1,
       startSums(unit, tile, masks), [&](Index step, ValueRange iter) {
         Values next(iter), inputs;
+        // Weights that come from memory: the steps of a tile lie too far apart
+        // for the hardware to foresee.
+        if (spec.format.isFloat())
+          for (int64_t line = 0; line < panelWidth; line += lanes)
+            kb.prefetch(weights, tile.weightsAt +
+                                     (step + prefetchSteps) * panelWidth +
+                                     line);
         for (int64_t v = 0; v < tile.vectors; ++v)
           inputs.push_back(kb.loadVector(
               columns, tile.columnsAt + step * blockPixels + v * lanes));

@@ -47,7 +47,9 @@ class Case(unittest.TestCase):
                 given.append(helper.make_tensor_value_info(names[-1], kind, array.shape))
                 feeds[names[-1]] = array
         results = results or ["y"]
-        node = helper.make_node(op, names, results, domain="com.microsoft", name="node", **attributes)
+        node = helper.make_node(
+            op, names, results, domain="com.microsoft", name="node", **attributes
+        )
         graph = helper.make_graph(
             [node], "g", given,
             [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in results if name],
@@ -122,7 +124,9 @@ class Bytes(Case):
         for index, (dtype, xz, yz) in enumerate(self.each()):
             a = self.codes(*shape_a, dtype=dtype), False
             b = self.codes(*shape_b, dtype=dtype), False
-            self.check(op, [a, scale(0.03), xz, b, scale(0.05), yz, scale(ys), xz], label=str(index))
+            self.check(
+                op, [a, scale(0.03), xz, b, scale(0.05), yz, scale(ys), xz], label=str(index)
+            )
 
     def test_add(self):
         self.binary("QLinearAdd", (2, 3, 35), (2, 3, 35), 0.06)
@@ -222,7 +226,9 @@ class PackedWeights(Case):
         inputs = [x, b, (scales, True), zeros, index, (self.floats(n), True) if bias else None]
         while inputs[-1] is None:
             inputs.pop()
-        self.check("MatMulNBits", inputs, label=label, rtol=1e-4, K=k, N=n, bits=bits, block_size=block)
+        self.check(
+            "MatMulNBits", inputs, label=label, rtol=1e-4, K=k, N=n, bits=bits, block_size=block
+        )
 
     def test_4_bits(self):
         self.matmul("a", 4, 40, 96, 32)
@@ -251,7 +257,9 @@ class PackedWeights(Case):
         ran = s.run_tool("nibble-compile", path, "-o", out, "--compile-to=quantized")
         self.assertEqual(ran.returncode, 0, ran.stderr)
         text = out.read_text()
-        self.assertIn("scheme = #nibble.scheme<int4, group = 32, scale = f32, packing = rows>", text)
+        self.assertIn(
+            "scheme = #nibble.scheme<int4, group = 32, scale = f32, packing = rows>", text
+        )
         self.assertNotIn("nibble.dequantize", text)
         self.assertNotIn("tensor<40x96xf32>", text)
 
@@ -269,8 +277,16 @@ class Floats(Case):
         x, w = (self.floats(1, 3, 8, 9), False), (self.floats(4, 3, 3, 3), True)
         bias, other = (self.floats(4), True), (self.floats(1, 4, 6, 7), False)
         self.check("FusedConv", [x, w, bias, other], activation="Relu")
-        self.check("FusedConv", [x, w, bias], label="leaky", activation="LeakyRelu", activation_params=[0.2])
-        self.check("FusedConv", [x, w], label="clip", activation="Clip", activation_params=[-0.5, 1.5])
+        self.check(
+            "FusedConv",
+            [x, w, bias],
+            label="leaky",
+            activation="LeakyRelu",
+            activation_params=[0.2],
+        )
+        self.check(
+            "FusedConv", [x, w], label="clip", activation="Clip", activation_params=[-0.5, 1.5]
+        )
 
     def test_fused_matmul(self):
         a, b = (self.floats(2, 3, 5, 4), False), (self.floats(2, 3, 6, 5), False)
@@ -295,7 +311,9 @@ class Floats(Case):
         x, skip = (self.floats(2, 3, 16), False), (self.floats(2, 3, 16), False)
         gamma, beta, bias = ((self.floats(16), True) for _ in range(3))
         self.check("SkipLayerNormalization", [x, skip, gamma, beta, bias], epsilon=1e-5)
-        self.check("SkipLayerNormalization", [x, skip, gamma], results=["y", "", "", "sum"], label="sum")
+        self.check(
+            "SkipLayerNormalization", [x, skip, gamma], results=["y", "", "", "sum"], label="sum"
+        )
         self.check("SkipSimplifiedLayerNormalization", [x, skip, gamma, bias],
                    results=["y", "", "", "sum"], label="rms", epsilon=1e-5)  # fmt: skip
 

@@ -33,7 +33,9 @@ class QuantizedModels(unittest.TestCase):
         cls.folder = s.WORK / "quantized-models"
         cls.folder.mkdir(parents=True, exist_ok=True)
 
-    def outputs(self, model: str, samples: np.ndarray, calibration: np.ndarray, operator=False, **options):
+    def outputs(
+        self, model: str, samples: np.ndarray, calibration: np.ndarray, operator=False, **options
+    ):
         """What ONNX Runtime and Nibble compute with the model in 8 bits."""
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -88,15 +90,17 @@ class QuantizedModels(unittest.TestCase):
         example = si.EXAMPLES["mobilenetv2"]
         images = np.concatenate([next(iter(feeds.values())) for feeds in example.inputs()])
         want, got, path = self.outputs(
-            "mobilenetv2-qat/derived/mobilenetv2_qat_dequant.onnx", images, images, per_channel=True)
+            "mobilenetv2-qat/derived/mobilenetv2_qat_dequant.onnx", images, images, per_channel=True
+        )
         self.check_close(want, got, 0.01)
         self.check_integers(path)
 
     def test_lprnet(self):
         images, texts = si.plates()
         images, texts = images[:200], texts[:200]
-        want, got, path = self.outputs(
-            "lprnet-ocr/derived/lprnet_sirius.onnx", images, images[:16], per_channel=True)
+        want, got, _ = self.outputs(
+            "lprnet-ocr/derived/lprnet_sirius.onnx", images, images[:16], per_channel=True
+        )
         self.check_close(want, got, 0.01)
         right = [sum(map(str.__eq__, map(si.read_plate, logits), texts)) for logits in (want, got)]
         self.assertGreaterEqual(right[1], right[0] - 2)

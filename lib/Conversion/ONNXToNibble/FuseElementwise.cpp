@@ -7,12 +7,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "ConstantWeight.h"
+#include "IntegerValues.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 #include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
-#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include <cmath>
@@ -56,16 +56,6 @@ void replaceByFused(PatternRewriter &rewriter, OpTy op, OpTy fused,
                     Operation *user) {
   rewriter.replaceOp(user, fused.getResult());
   rewriter.eraseOp(op);
-}
-
-/// The one value of a constant, if it is one.
-std::optional<float> getScalar(Value value) {
-  FailureOr<ConstantData> data = ConstantData::get(value);
-  float element = 0;
-  if (failed(data) || data->getNumElements() != 1 ||
-      failed(data->readFloats(0, element)))
-    return std::nullopt;
-  return element;
 }
 
 /// Dimension `dim` of `value` as a dimension of a value further up that has the

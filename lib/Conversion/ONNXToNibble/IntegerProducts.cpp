@@ -9,6 +9,9 @@
 #include "ConstantWeight.h"
 #include "IntegerValues.h"
 #include "Patterns.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
@@ -107,9 +110,33 @@ bool haveFittingShapes(RankedTensorType left, RankedTensorType right) {
   if (right.getRank() != rank)
     return false;
   for (int64_t d = 0; d < rank - 2; ++d)
-    if (left.isDynamicDim(d) || left.getDimSize(d) != right.getDimSize(d))
+    if (!left.isDynamicDim(d) && !right.isDynamicDim(d) &&
+        left.getDimSize(d) != right.getDimSize(d))
       return false;
   return true;
+}
+
+/// Checks at run time that the leading dimensions, which say how many matrices
+/// there are, agree where that is not known now.
+void checkLeadingDims(OpBuilder &b, Operation *op, Value left, Value right) {
+  auto leftType = cast<RankedTensorType>(left.getType());
+  auto rightType = cast<RankedTensorType>(right.getType());
+  Location loc = op->getLoc();
+  for (int64_t d = 0; rightType.getRank() > 2 && d < leftType.getRank() - 2;
+       ++d) {
+    if (!leftType.isDynamicDim(d) && !rightType.isDynamicDim(d))
+      continue;
+    Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                       tensor::DimOp::create(b, loc, left, d),
+                                       tensor::DimOp::create(b, loc, right, d));
+    auto name =
+        op->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
+    cf::AssertOp::create(
+        b, loc, same,
+        llvm::formatv("MatMul '{0}': dimension {1} of the operands differs",
+                      name ? name.getValue() : "", d)
+            .str());
+  }
 }
 
 /// The product of `x` and `w` in the place of `op`; null if it is none that the
@@ -138,6 +165,7 @@ Value createMatMul(PatternRewriter &b, Operation *op, const QuantizedValue &x,
   if (!isPerColumn(w.scale) || !isPerColumn(w.zero) || !isPerRow(x.scale) ||
       !isPerRow(x.zero))
     return Value();
+  checkLeadingDims(b, op, x.codes, w.codes);
   Value product =
       MatMulIntegerOp::create(
           b, op->getLoc(), getSignlessType(op->getResult(0)),

@@ -56,15 +56,6 @@ Table map(const Table &x, Fn fn) {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-std::optional<double> getScalar(Value value) {
-  if (!hasOneElement(value))
-    return std::nullopt;
-  std::optional<SmallVector<float>> values = getFloats(value);
-  if (!values)
-    return std::nullopt;
-  return (*values)[0];
-}
-
 std::optional<Table> Evaluator::evaluateInput(Value value) {
   std::optional<QuantizedValue> quantized = getQuantized(builder, value);
   if (!quantized || quantized->axis >= 0 ||
@@ -91,7 +82,7 @@ std::optional<Table> Evaluator::evaluate(Value value, unsigned depth) {
     return std::nullopt;
   if (isa<onnx::DequantizeLinearOp>(op))
     return evaluateInput(value);
-  if (std::optional<double> scalar = getScalar(value)) {
+  if (std::optional<float> scalar = getScalar(value)) {
     Table constant;
     constant.fill(*scalar);
     return constant;
@@ -153,7 +144,7 @@ std::optional<Table> Evaluator::evaluateUnary(Operation *op, const Table &x) {
             [](double v) { return v * std::clamp(v / 6 + 0.5, 0.0, 1.0); });
       })
       .Case<onnx::ClipOp>([&](onnx::ClipOp clip) -> Result {
-        auto bound = [](Value value, double fallback) {
+        auto bound = [](Value value, float fallback) {
           return isa<NoneType>(value.getType()) ? std::optional(fallback)
                                                 : getScalar(value);
         };

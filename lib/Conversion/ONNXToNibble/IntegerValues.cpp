@@ -145,6 +145,15 @@ std::optional<SmallVector<float>> getFloats(Value value) {
   return values;
 }
 
+std::optional<float> getScalar(Value value) {
+  FailureOr<ConstantData> data = ConstantData::get(value);
+  float element = 0;
+  if (failed(data) || data->getNumElements() != 1 ||
+      failed(data->readFloats(0, element)))
+    return std::nullopt;
+  return element;
+}
+
 bool isProductOfScales(Value scale, Value input, Value weight) {
   std::optional<SmallVector<float>> s = getFloats(scale), x = getFloats(input),
                                     w = getFloats(weight);

@@ -61,6 +61,9 @@ mlir::Value toZeroPoint(mlir::OpBuilder &builder, mlir::Value zero);
 /// The elements of a small constant of floats, else nothing.
 std::optional<llvm::SmallVector<float>> getFloats(mlir::Value value);
 
+/// The element of a constant that has one, as a float, else nothing.
+std::optional<float> getScalar(mlir::Value value);
+
 /// True if `scale` is, up to rounding, the product of the constants `input`, of
 /// one element, and `weight`.
 bool isProductOfScales(mlir::Value scale, mlir::Value input,

@@ -32,6 +32,8 @@ std::string getReason(Operation *op) {
   auto dequantize = [](Value value) {
     return value.getDefiningOp<onnx::DequantizeLinearOp>();
   };
+  if (isa<onnx::ConvTransposeOp>(op) && dequantize(op->getOperand(0)))
+    return "there is no transposed convolution of integers";
   onnx::DequantizeLinearOp x = dequantize(op->getOperand(0)),
                            w = dequantize(op->getOperand(1));
   // A weight of codes alone is what weight-only quantization wants.
@@ -91,7 +93,8 @@ struct ConvertONNXIntegersToNibblePass
     getOperation()->walk([&](Operation *op) {
       if (isa<MatMulIntegerOp, ConvIntegerOp>(op))
         ++numProducts;
-      if (isa<onnx::MatMulOp, onnx::GemmOp, onnx::ConvOp>(op))
+      if (isa<onnx::MatMulOp, onnx::GemmOp, onnx::ConvOp,
+              onnx::ConvTransposeOp>(op))
         explain(op);
     });
   }

@@ -52,3 +52,15 @@ func.func @attention(%q: tensor<1x2x3x4xi8>, %k: tensor<1x2x5x4xi8>, %s: tensor<
   %y = onnx.MatMul(%dq, %t) : (tensor<1x2x3x4xf32>, tensor<1x2x4x5xf32>) -> tensor<1x2x3x5xf32>
   return %y : tensor<1x2x3x5xf32>
 }
+
+// How many matrices there are is checked when the model runs.
+// CHECK-LABEL: func.func @batches
+func.func @batches(%q: tensor<?x3x4xi8>, %k: tensor<?x4x5xi8>, %s: tensor<f32>) -> tensor<?x3x5xf32> {
+  // CHECK: cf.assert {{.*}}, "MatMul 'qk': dimension 0 of the operands differs"
+  // CHECK: nibble.matmul_integer %arg0 weight(%arg1 scales %arg2)
+  %none = onnx.NoValue : none
+  %dq = onnx.DequantizeLinear(%q, %s, %none) : (tensor<?x3x4xi8>, tensor<f32>, none) -> tensor<?x3x4xf32>
+  %dk = onnx.DequantizeLinear(%k, %s, %none) : (tensor<?x4x5xi8>, tensor<f32>, none) -> tensor<?x4x5xf32>
+  %y = onnx.MatMul(%dq, %dk) {onnx.name = "qk"} : (tensor<?x3x4xf32>, tensor<?x4x5xf32>) -> tensor<?x3x5xf32>
+  return %y : tensor<?x3x5xf32>
+}

@@ -260,6 +260,87 @@ struct HoistQuantize : OpRewritePattern<QuantizeLinearOp> {
   }
 };
 
+/// argmax(dequantize(x)) -> argmax(x)
+struct SkipDequantize : RewritePattern {
+  SkipDequantize(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<ArgMaxOp, ArgMinOp>(op))
+      return failure();
+    DequantizeLinearOp dequantize = getDequantize(op->getOperand(0));
+    std::optional<double> scale =
+        dequantize ? getNumber(dequantize.getXScale()) : std::nullopt;
+    if (!scale || !(*scale > 0))
+      return failure();
+    rewriter.modifyOpInPlace(op, [&] { op->setOperand(0, dequantize.getX()); });
+    return success();
+  }
+};
+
+/// quantize(constant) -> constant: weights that a tool for training left in
+/// floats.
+struct QuantizeConstant : OpRewritePattern<QuantizeLinearOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(QuantizeLinearOp op,
+                                PatternRewriter &rewriter) const override {
+    FailureOr<ConstantData> x = ConstantData::get(op.getX());
+    FailureOr<ConstantData> scale = ConstantData::get(op.getYScale());
+    auto type = dyn_cast<RankedTensorType>(op.getType());
+    if (failed(x) || failed(scale) || !type || !type.hasStaticShape() ||
+        !type.getElementType().isInteger(8) || op.getBlockSize() != 0 ||
+        !x->getType().getElementType().isF32())
+      return rewriter.notifyMatchFailure(op, "no constant to bytes");
+    int64_t count = scale->getNumElements(), rank = type.getRank();
+    int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+    if (count != 1 && (axis >= rank || type.getDimSize(axis) != count))
+      return rewriter.notifyMatchFailure(op, "scales do not fit");
+    std::vector<float> scales(count), zeros(count, 0.0f);
+    if (failed(scale->expanded().readFloats(0, scales)))
+      return failure();
+    if (!isAbsent(op.getYZeroPoint())) {
+      FailureOr<ConstantData> zero = ConstantData::get(op.getYZeroPoint());
+      if (failed(zero) || zero->getNumElements() != count ||
+          failed(zero->expanded().readFloats(0, zeros)))
+        return rewriter.notifyMatchFailure(op, "zero points are not constant");
+    }
+    // Elements between two of the axis.
+    int64_t stride = 1;
+    for (int64_t d = axis + 1; count != 1 && d < rank; ++d)
+      stride *= type.getDimSize(d);
+    bool isUnsigned = type.getElementType().isUnsignedInteger();
+    float low = isUnsigned ? 0 : -128, high = isUnsigned ? 255 : 127;
+    bool readable = true;
+    FailureOr<ElementsAttr> codes = createBlobAttr(
+        op.getLoc(), type, "quantized", [&](MutableArrayRef<char> out) {
+          constexpr int64_t chunk = 4096;
+          std::vector<float> buffer(chunk);
+          ConstantData elements = x->expanded();
+          for (int64_t i = 0, e = type.getNumElements(); i < e; i += chunk) {
+            MutableArrayRef<float> part(buffer.data(), std::min(chunk, e - i));
+            readable &= succeeded(elements.readFloats(i, part));
+            for (auto [offset, value] : llvm::enumerate(part)) {
+              int64_t k = (i + offset) / stride % count;
+              float code = std::nearbyint(value / scales[k]) + zeros[k];
+              code = std::isnan(code) ? low : std::clamp(code, low, high);
+              out[i + offset] = static_cast<char>(static_cast<int>(code));
+            }
+          }
+        });
+    if (failed(codes) || !readable)
+      return failure();
+    auto constant = onnx::ConstantOp::create(rewriter, op.getLoc(), *codes);
+    // The name of a weight stays its own.
+    if (Operation *source = op.getX().getDefiningOp())
+      if (Attribute name = source->getAttr(ONNXDialect::kNameAttr))
+        constant->setAttr(ONNXDialect::kNameAttr, name);
+    rewriter.replaceOp(op, constant);
+    return success();
+  }
+};
+
 /// quantize(dequantize(x)) of the same scale -> x
 struct CancelRoundTrip : OpRewritePattern<QuantizeLinearOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -320,8 +401,8 @@ struct ONNXPropagateQuantizationPass
 
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
-    set.add<SinkDequantize, SinkThroughConcat, HoistQuantize, CancelRoundTrip,
-            DropClip>(context);
+    set.add<SinkDequantize, SinkThroughConcat, SkipDequantize, HoistQuantize,
+            QuantizeConstant, CancelRoundTrip, DropClip>(context);
     patterns = std::move(set);
     return success();
   }

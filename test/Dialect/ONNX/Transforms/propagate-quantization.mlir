@@ -68,3 +68,24 @@ func.func @stays(%x: tensor<3x4xi8>, %s: tensor<3xf32>) -> tensor<12xf32> {
   %r = onnx.Reshape(%d, %shape) : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<12xf32>
   return %r : tensor<12xf32>
 }
+
+// Weights that training left in floats are rounded now, per channel.
+// CHECK-LABEL: func.func @trained
+func.func @trained() -> tensor<2x3xi8> {
+  // CHECK: %[[C:.*]] = onnx.Constant {onnx.name = "w", value = dense<{{\[\[}}2, -1, 127], [-99, 1, 4]]> : tensor<2x3xi8>}
+  // CHECK-NEXT: return %[[C]]
+  %w = onnx.Constant {onnx.name = "w", value = dense<[[0.75, -0.4, 99.0], [-99.0, 0.9, 3.5]]> : tensor<2x3xf32>} : tensor<2x3xf32>
+  %s = onnx.Constant {value = dense<[0.5, 1.0]> : tensor<2xf32>} : tensor<2xf32>
+  %z = onnx.Constant {value = dense<0> : tensor<2xi8>} : tensor<2xi8>
+  %q = onnx.QuantizeLinear(%w, %s, %z) {axis = 0 : i64} : (tensor<2x3xf32>, tensor<2xf32>, tensor<2xi8>) -> tensor<2x3xi8>
+  return %q : tensor<2x3xi8>
+}
+
+// CHECK-LABEL: func.func @largest
+func.func @largest(%x: tensor<2x3xi8>, %z: tensor<i8>) -> tensor<2x1xi64> {
+  // CHECK: onnx.ArgMax(%arg0)
+  %s = onnx.Constant {value = dense<0.5> : tensor<f32>} : tensor<f32>
+  %d = onnx.DequantizeLinear(%x, %s, %z) : (tensor<2x3xi8>, tensor<f32>, tensor<i8>) -> tensor<2x3xf32>
+  %i = onnx.ArgMax(%d) {axis = 1 : i64} : (tensor<2x3xf32>) -> tensor<2x1xi64>
+  return %i : tensor<2x1xi64>
+}

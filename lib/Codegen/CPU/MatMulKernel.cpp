@@ -28,7 +28,8 @@ class MatMulEmitter {
 public:
   MatMulEmitter(KernelBuilder &kernel, const MatMulSpec &spec,
                 const MatMulArguments &arguments)
-      : kb(kernel), spec(spec), args(arguments), rows(kernel.target.avx512 ? 12 : 4),
+      : kb(kernel), spec(spec), args(arguments),
+        rows(kernel.target.avx512 ? 12 : 4),
         vectors(kernel.target.tileVectors()),
         panels(ceilDiv(arguments.n, panelWidth)) {}
 
@@ -367,7 +368,9 @@ void MatMulEmitter::emitManyRows() {
   Index chunk = max(min(panels * rowBlocks / 8, blockPanels), 1);
   Index chunks = ceilDiv(panels, chunk);
   Index units = rowBlocks * chunks;
-  Index tasks = kb.tasksFor(panels * panelWidth * args.k * args.m, units);
+  // As in a convolution: tiles of many rows wait for no memory.
+  Index work = panels * panelWidth * args.k * args.m / 4;
+  Index tasks = kb.tasksFor(work, units);
   kb.parallelRanges(units, tasks, [&](Index lo, Index hi) {
     Value scratch;
     if (!spec.format.isFloat())

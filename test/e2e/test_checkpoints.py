@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import struct
+import unittest
 import zipfile
 from pathlib import Path
 from unittest import mock
@@ -15,7 +16,8 @@ import numpy as np
 import support as s
 from nibble import NibbleError
 from nibble.export import export_model, read_checkpoint
-from nibble.export.gguf_file import _BLOCKS, read_gguf
+from nibble.export.gguf_file import _BLOCKS, GgufFile, read_gguf
+from nibble.export.gguf_tokenizer import tokenizer_files
 from nibble.export.pytorch_file import read_pytorch
 from nibble.export.safetensors_file import read_safetensors
 from test_python import Temporary, reference_logits, small_model
@@ -139,6 +141,85 @@ class Gguf(Temporary):
                 read_checkpoint(path)
 
 
+class GgufTokenizers(unittest.TestCase):
+    """Tokenizers rebuilt from GGUF metadata, against the ones that they were made of."""
+
+    def build(self, kind: str, tokens: list[str], **metadata):
+        try:
+            from tokenizers import Tokenizer as Rebuilt
+        except ImportError:
+            raise s.Missing("the Python package tokenizers is not installed") from None
+        found = {"tokenizer.ggml.model": kind, "tokenizer.ggml.tokens": tokens}
+        found |= {f"tokenizer.ggml.{key}": value for key, value in metadata.items()}
+        files = tokenizer_files(GgufFile("m.gguf", found, {}))
+        self.files = {name: json.loads(data) for name, data in files.items()}
+        return Rebuilt.from_str(files["tokenizer.json"].decode())
+
+    def test_sentencepiece(self):
+        ours = s.nibble.Tokenizer.load(s.MODELS / "stories_tokenizer.bin")
+        pieces = [piece.decode().replace(" ", "\u2581") for piece in ours.pieces]
+        types = [2, 3, 3] + [1] * (len(pieces) - 3)
+        tokenizer = self.build(
+            "llama", pieces, scores=ours.scores, token_type=types, bos_token_id=1, eos_token_id=2
+        )
+        self.assertEqual(self.files["generation_config.json"]["eos_token_id"], 2)
+        for text in ("Anna has 12 red apples. Ben gives her 3 more.", "Where are the stones now?"):
+            self.assertEqual(tokenizer.encode(text).ids, ours.encode(text))
+            self.assertEqual(tokenizer.decode(ours.encode(text)), text)
+
+    def test_byte_level(self):
+        import tokenizers as t
+
+        made = t.Tokenizer(t.models.BPE())
+        parts = [t.pre_tokenizers.Digits(individual_digits=True)]
+        parts.append(t.pre_tokenizers.ByteLevel(add_prefix_space=False))
+        made.pre_tokenizer = t.pre_tokenizers.Sequence(parts)
+        alphabet = t.pre_tokenizers.ByteLevel.alphabet()
+        trainer = t.trainers.BpeTrainer(
+            vocab_size=400, initial_alphabet=alphabet, special_tokens=["<|end|>"],
+            show_progress=False,
+        )  # fmt: skip
+        text = (s.ROOT / "README.md").read_text()
+        made.train_from_iterator(text.splitlines(), trainer)
+        model = json.loads(made.to_str())["model"]
+        tokens = sorted(model["vocab"], key=model["vocab"].get)
+        merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
+        types = [3 if token == "<|end|>" else 1 for token in tokens]
+        tokenizer = self.build(
+            "gpt2", tokens, merges=merges, token_type=types, pre="smollm",
+            eos_token_id=tokens.index("<|end|>"),
+        )  # fmt: skip
+        for line in [*text.splitlines()[:40], "a<|end|>b 2024 \u00e9\u20ac"]:
+            self.assertEqual(tokenizer.encode(line).ids, made.encode(line).ids)
+        self.assertEqual(tokenizer.decode(tokenizer.encode("2 \u20ac").ids), "2 \u20ac")
+        with self.assertRaisesRegex(NibbleError, "pre-tokenizer 'new' is not supported"):
+            self.build("gpt2", tokens, merges=merges, pre="new")
+
+    def test_wordpiece(self):
+        # llama.cpp marks the beginnings of words, not their continuations.
+        tokens = [
+            "[PAD]",
+            "[UNK]",
+            "[CLS]",
+            "[SEP]",
+            "\u2581un",
+            "able",
+            "\u2581run",
+            "s",
+            "\u2581,",
+        ]
+        tokenizer = self.build(
+            "bert", tokens, unknown_token_id=1, cls_token_id=2, seperator_token_id=3
+        )
+        encoded = tokenizer.encode("Unable, RUNS xyz")
+        self.assertEqual(encoded.ids, [2, 4, 5, 8, 6, 7, 1, 3])
+        self.assertEqual(encoded.tokens[1:3], ["un", "##able"])
+
+    def test_unknown_kind(self):
+        with self.assertRaisesRegex(NibbleError, "tokenizer model 'rwkv' is not supported"):
+            self.build("rwkv", ["a"])
+
+
 class FolderCase(Temporary):
     """Folders as Hugging Face writes them."""
 
@@ -194,6 +275,19 @@ class Folders(FolderCase):
         index = {"weight_map": {"a": "../../etc/passwd"}}
         (self.folder / "model.safetensors.index.json").write_text(json.dumps(index))
         self.fails("must name files of this folder", self.folder)
+
+    def test_absurd_settings(self):
+        yarn = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": -4}
+        low = {"rope_type": "llama3", "factor": 2.0, "low_freq_factor": 2, "high_freq_factor": 1}
+        for settings in (
+            {"hidden_size": 24.5}, {"num_hidden_layers": 10**9}, {"num_hidden_layers": -1},
+            {"max_position_embeddings": 10**12}, {"num_attention_heads": 0}, {"head_dim": -2},
+            {"head_dim": 7}, {"num_key_value_heads": 3}, {"rope_scaling": yarn},
+            {"rope_scaling": low}, {"rope_theta": -1}, {"rms_norm_eps": 0}, {"model_type": []},
+            {"model_type": "smollm3", "no_rope_layers": 5},
+        ):  # fmt: skip
+            with self.subTest(**settings):
+                self.fails("config.json: ", self.write(**settings))
 
     def test_missing_head(self):
         self.write()
@@ -339,6 +433,4 @@ class Pickles(Temporary):
 
 
 if __name__ == "__main__":
-    import unittest
-
     unittest.main()

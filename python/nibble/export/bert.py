@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import NibbleError
 from .activations import activation, check_activation
 from .graph import DataFile, GraphBuilder
-from .names import NamedWeights
+from .names import NamedWeights, check_sizes
 from .tensors import Weight
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ class BertConfig:
     """Classes of a sequence classifier, 0 for none."""
 
     def __post_init__(self) -> None:
-        for name in ("dim", "hidden_dim", "layers", "heads", "vocabulary", "positions"):
-            if getattr(self, name) <= 0:
-                raise NibbleError(f"model config: {name} is {getattr(self, name)}, expected > 0")
+        check_sizes(self, "dim", "hidden_dim", "layers", "heads", "vocabulary", "positions")
         if self.dim % self.heads:
             raise NibbleError(
                 f"model config: dim {self.dim} is not a multiple of {self.heads} heads"

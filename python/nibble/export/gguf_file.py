@@ -71,6 +71,8 @@ class _Reader:
         if kind != _ARRAY:
             raise NibbleError(f"{self.path}: metadata of the unknown type {kind}")
         item, count = self.number("I"), self.number("Q")
+        if item == _ARRAY:
+            raise NibbleError(f"{self.path}: metadata with lists of lists")
         if item in _SCALARS:
             code = np.dtype("<" + _SCALARS[item])
             return np.frombuffer(self.take(count * code.itemsize), code).tolist()

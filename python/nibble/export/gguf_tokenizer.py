@@ -49,6 +49,13 @@ def tokenizer_files(file: GgufFile) -> dict[str, bytes]:
         raise NibbleError(
             f"{file.path}: tokenizer model '{kind}' is not supported; known are {', '.join(makers)}"
         )
+    for key, number in m.items():
+        if key.endswith("_token_id") and not (
+            isinstance(number, int) and 0 <= number < len(tokens)
+        ):
+            raise NibbleError(
+                f"{file.path}: tokenizer.{key} is {number}, the vocabulary has {len(tokens)} tokens"
+            )
     tokenizer = makers[kind](file.path, tokens, m)
     types = m.get("ggml.token_type") or [1] * len(tokens)
     special = [

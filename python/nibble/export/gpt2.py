@@ -18,7 +18,7 @@ from ..errors import NibbleError
 from .activations import activation
 from .decoder import Decoder, DecoderOptions
 from .graph import DataFile, GraphBuilder
-from .names import NamedWeights
+from .names import NamedWeights, check_sizes
 from .tensors import Weight
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Gpt2Config:
     """Divide the scores of layer i by i + 1 as well."""
 
     def __post_init__(self) -> None:
-        for name in ("dim", "layers", "heads", "vocabulary", "positions"):
-            if getattr(self, name) <= 0:
-                raise NibbleError(f"model config: {name} is {getattr(self, name)}, expected > 0")
+        check_sizes(self, "dim", "layers", "heads", "vocabulary", "positions")
         if self.dim % self.heads:
             raise NibbleError(
                 f"model config: dim {self.dim} is not a multiple of {self.heads} heads"

@@ -73,7 +73,9 @@ def _windows(settings: Settings, kind: str, layers: int) -> tuple[int, ...]:
     if types is None:
         first = settings.number("max_window_layers", 0) if kind.startswith("qwen") else 0
         types = ["sliding_attention" if i >= first else "full_attention" for i in range(layers)]
-    if unknown := sorted(set(types) - {"sliding_attention", "full_attention"}):
+    if not isinstance(window, int) or window < 0 or not isinstance(types, list):
+        raise NibbleError(f"{settings.path}: malformed sliding_window or layer_types")
+    if unknown := sorted(set(map(str, types)) - {"sliding_attention", "full_attention"}):
         raise NibbleError(f"{settings.path}: layer types that are not known: {listed(unknown)}")
     return tuple(window if kind == "sliding_attention" else 0 for kind in types)
 
@@ -82,7 +84,9 @@ def _llama_config(settings: Settings, kind: str) -> LlamaConfig:
     n, heads = settings.number, settings.number("num_attention_heads")
     layers = n("num_hidden_layers")
     bias = bool(settings.get("attention_bias", False))
-    rotates = settings.get("no_rope_layers") if kind == "smollm3" else None
+    rotates = settings.get("no_rope_layers", []) if kind == "smollm3" else []
+    if not isinstance(rotates, list):
+        raise NibbleError(f"{settings.path}: no_rope_layers is {rotates!r}, expected a list")
     return LlamaConfig(
         dim=n("hidden_size"),
         hidden_dim=n("intermediate_size"),
@@ -102,7 +106,7 @@ def _llama_config(settings: Settings, kind: str) -> LlamaConfig:
         activation=settings.get("hidden_act", "silu"),
         windows=_windows(settings, kind, layers),
         # 1 says that a layer does rotate.
-        without_rope=tuple(i for i, rotate in enumerate(rotates or ()) if not rotate),
+        without_rope=tuple(i for i, rotate in enumerate(rotates) if not rotate),
     )
 
 
@@ -328,7 +332,7 @@ def read_huggingface(
     """
     settings = Settings(folder / "config.json")
     kind = settings.get("model_type")
-    if kind not in _FAMILIES:
+    if not isinstance(kind, str) or kind not in _FAMILIES:
         raise NibbleError(
             f"{settings.path}: model_type '{kind}' is not supported; known are "
             f"{', '.join(_FAMILIES)}"

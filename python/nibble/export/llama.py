@@ -19,7 +19,7 @@ from ..errors import NibbleError
 from .activations import activation, check_activation
 from .decoder import Decoder, DecoderOptions
 from .graph import DataFile, GraphBuilder
-from .names import NamedWeights
+from .names import NamedWeights, check_sizes
 from .rope import Rope, rope_inputs
 from .tensors import Weight
 
@@ -56,13 +56,16 @@ class LlamaConfig:
     """Layers that do not rotate."""
 
     def __post_init__(self) -> None:
-        for name in ("dim", "hidden_dim", "layers", "heads", "kv_heads", "vocabulary", "positions"):
-            if getattr(self, name) <= 0:
-                raise NibbleError(f"model config: {name} is {getattr(self, name)}, expected > 0")
+        check_sizes(
+            self, "dim", "hidden_dim", "layers", "heads", "kv_heads", "vocabulary", "positions"
+        )
+        check_sizes(self, "head_dim")
         if (not self.head_size and self.dim % self.heads) or self.head_dim % 2:
             raise NibbleError(
                 f"model config: dim {self.dim} over {self.heads} heads must give an even head size"
             )
+        if self.rope.kind == "dynamic" and self.head_dim < 4:
+            raise NibbleError("model config: dynamic rope scaling needs heads of at least 4")
         if self.heads % self.kv_heads:
             raise NibbleError(
                 f"model config: {self.heads} heads are not a multiple of "

@@ -8,7 +8,8 @@ ours, and checks that each one is there, has its shape, and that none is left.
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,22 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     names = list(names)
     shown = ", ".join(names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# No model comes near these; a damaged file may.
+_MOST = {"layers": 1 << 12, "positions": 1 << 24}
+
+
+def check_sizes(config: Any, *names: str) -> None:
+    """NibbleError when one of a config's sizes is no whole number above zero, or absurd."""
+    for name in names:
+        value, most = getattr(config, name), _MOST.get(name, 1 << 28)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+            raise NibbleError(
+                f"model config: {name} is {value}, expected a whole number from 1 to {most}"
+            )
+    if not config.eps > 0:
+        raise NibbleError(f"model config: eps is {config.eps}, expected more than 0")
 
 
 class NamedWeights:

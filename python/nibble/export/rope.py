@@ -29,6 +29,11 @@ from .graph import GraphBuilder
 
 KINDS = ("default", "linear", "dynamic", "llama3", "yarn", "factors")
 
+_OPTIONAL = (
+    "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor", "mscale",
+    "mscale_all_dim",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Rope:
@@ -47,15 +52,27 @@ class Rope:
             raise NibbleError(
                 f"rope scaling '{self.kind}' is not supported; known are {', '.join(KINDS)}"
             )
+        if not self._is_positive(self.theta) or self.theta == 1:
+            raise NibbleError(f"rope theta is {self.theta}, expected a number above 0, not 1")
         wanted = () if self.kind in ("default", "factors") else ("factor",)
         if self.kind == "llama3":
             wanted += ("low_freq_factor", "high_freq_factor")
-        for name in wanted:
+        for name in (*wanted, *_OPTIONAL):
             value = self.parameters.get(name)
-            if not isinstance(value, (int, float)) or value <= 0:
+            if (name in wanted or value is not None) and not self._is_positive(value):
                 raise NibbleError(
                     f"rope scaling '{self.kind}': {name} is {value}, expected a number above 0"
                 )
+        if self.kind == "llama3" and not (
+            self.parameters["low_freq_factor"] < self.parameters["high_freq_factor"]
+        ):
+            raise NibbleError(
+                "rope scaling 'llama3': low_freq_factor is not below high_freq_factor"
+            )
+
+    @staticmethod
+    def _is_positive(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
     def frequencies(self, dim: int, positions: int) -> np.ndarray:
         """Radians per position of each pair, float64 [dim / 2].

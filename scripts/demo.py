@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+import time
 
 import evaluation as ev
 import measure
@@ -34,6 +35,8 @@ def progress(text: str) -> None:
 def show(cells: list[list[str]]) -> None:
     if COLOURS:
         print("\r\033[K", end="")
+    if not cells:
+        return
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     for number, row in enumerate(cells):
         left, *others = row
@@ -70,6 +73,35 @@ def answers(scheme: str) -> None:
     print(f"  {scheme:10}", "\n             ".join(said))
 
 
+def real_model() -> None:
+    """SmolLM2 with 4-bit weights, if the package that carries it can be had."""
+    scheme = nibble.QuantizationConfig("W4A16", group_size=32, symmetric=False)
+    start = time.perf_counter()
+    try:
+        path = nibble.prepare("smollm2", scheme, report=progress)
+        model = nibble.LanguageModel(path)
+    except nibble.NibbleError as error:
+        show([])
+        print(f"  left out: {error}")
+        return
+    show([])
+    seconds = time.perf_counter() - start
+    print(f"  {path.stem}, 4-bit weights: ready after {seconds:.0f} s (kept for the next time)")
+    messages = []
+    for question in ("What is the capital of France?", "Name one river there."):
+        messages.append({"role": "user", "content": question})
+        print("  " + style("> " + question, "1") + "\n  ", end="", flush=True)
+        said = ""
+        for piece in model.chat(messages, tokens=40):
+            said += piece
+            print(piece.replace("\n", "\n  "), end="", flush=True)
+        print()
+        messages.append({"role": "assistant", "content": said})
+    sizes = model.memory()
+    weights, working = (f"{sizes[name] / 1e6:.0f} MB" for name in ("weights", "working"))
+    print(style(f"  {model.statistics}; weights {weights}, working memory {working}", "32"))
+
+
 def main() -> int:
     print(f"On this machine: {measure.machine()}. Everything below is measured now.")
     for case in (measure.GLYPHS, measure.STORIES):
@@ -81,10 +113,13 @@ def main() -> int:
     print(textwrap.fill("Story: " + PROMPT, 98, initial_indent="  ", subsequent_indent="  "))
     for scheme in ("float", "W8A16", "W4A16 g32"):
         answers(scheme)
+    heading("A real language model of 135 million parameters")
+    real_model()
     print("\nThe same by hand:")
     print("  build/bin/nibble-compile examples/models/glyphs.onnx -o glyphs.so \\")
     print("      --quantize=W4A16 --group-size=32")
     print("  build/bin/nibble-run glyphs.so --info")
+    print("  python -m nibble chat")
     return 0
 
 

@@ -243,11 +243,7 @@ Error Importer::importRegion(const GraphProto &graph, Region &region) {
     if (Error error = define(input.name(), argument, "another graph input"))
       return error;
   }
-  if (Error error = importInitializers(graph))
-    return error;
-  if (Error error = importNodes(graph))
-    return error;
-  Expected<SmallVector<Value>> outputs = getOutputs(graph);
+  Expected<SmallVector<Value>> outputs = importBody(graph);
   if (!outputs)
     return outputs.takeError();
   OperationState yield(region.getLoc(), "onnx.Yield");

@@ -266,7 +266,11 @@ Error Importer::importNodes(const GraphProto &graph) {
   return Error::success();
 }
 
-Expected<SmallVector<Value>> Importer::getOutputs(const GraphProto &graph) {
+Expected<SmallVector<Value>> Importer::importBody(const GraphProto &graph) {
+  if (Error error = importInitializers(graph))
+    return std::move(error);
+  if (Error error = importNodes(graph))
+    return std::move(error);
   SmallVector<Value> values;
   for (const ValueInfoProto &output : graph.output()) {
     Value value = lookup(output.name());
@@ -323,11 +327,7 @@ Error Importer::importMainGraph(ModuleOp module) {
     if (Error error = define(input->name(), argument, "another graph input"))
       return error;
   }
-  if (Error error = importInitializers(graph))
-    return error;
-  if (Error error = importNodes(graph))
-    return error;
-  Expected<SmallVector<Value>> outputs = getOutputs(graph);
+  Expected<SmallVector<Value>> outputs = importBody(graph);
   if (!outputs)
     return outputs.takeError();
   func::ReturnOp::create(builder, function.getLoc(), *outputs);

@@ -53,8 +53,9 @@ private:
   llvm::Error importTypes(const GraphProto &graph, Scope &scope);
   llvm::Error importInitializers(const GraphProto &graph);
   llvm::Error importNodes(const GraphProto &graph);
+  /// What follows the inputs; returns the values of the graph's outputs.
   llvm::Expected<llvm::SmallVector<mlir::Value>>
-  getOutputs(const GraphProto &graph);
+  importBody(const GraphProto &graph);
 
   // Types (ImportTypes.cpp).
   llvm::Expected<mlir::Type> importType(const onnx_schema::TypeProto &type);

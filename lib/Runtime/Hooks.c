@@ -75,7 +75,11 @@ void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
       nibblePoolAllocate(context ? &context->pool : NULL, alignment, bytes);
   if (pointer)
     return pointer;
-  if (context)
+  if (context && bytes > INT64_MAX)
+    nibbleSetError(&context->error, NIBBLE_OUT_OF_MEMORY,
+                   "an intermediate value would have a negative size: an input "
+                   "is too small for this model");
+  else if (context)
     nibbleSetError(&context->error, NIBBLE_OUT_OF_MEMORY,
                    "out of memory: an intermediate value needs %llu bytes, and "
                    "the context holds %llu",

@@ -19,6 +19,8 @@ constexpr int64_t lanes = KernelBuilder::lanes;
 constexpr int64_t panelWidth = KernelBuilder::panelWidth;
 /// Steps of the contraction that are gathered and unpacked at a time.
 constexpr int64_t wantedSteps = 128;
+/// Steps that weights are asked for ahead of their use.
+constexpr int64_t prefetchSteps = 24;
 /// Gathered floats that a thread keeps: they stay in the second-level cache
 /// while all output channels pass over them.
 constexpr int64_t columnFloats = 1 << 15;
@@ -88,10 +90,18 @@ void ConvEmitter::emit() {
   Index work = args.batch * pixels * args.outChannels * steps / 4;
   // A unit is some blocks of one image by some panels: as large as possible,
   // since both are prepared once for a unit, while there are enough units.
-  Index wanted = kb.tasksFor(work, kb.index(wantedUnits));
-  Index maxBlocks = max(kb.index(columnFloats) / blockFloats, 1);
-  Index unitBlocks =
-      max(min(ceilDiv(args.batch * blocks, wanted), min(maxBlocks, blocks)), 1);
+  // With more weights than inputs units differ in panels alone: then each
+  // weight is read once.
+  Index many = kb.tasksFor(work, kb.index(wantedUnits));
+  Index maxBlocks = min(max(kb.index(columnFloats) / blockFloats, 1), blocks);
+  Values chosen = kb.ifYield(
+      kb.lt(pixels, args.outChannels),
+      [&] { return Values{min(many, wantedUnits / 2), maxBlocks}; },
+      [&] {
+        return Values{many, min(ceilDiv(args.batch * blocks, many), maxBlocks)};
+      });
+  Index wanted = kb.index(chosen[0]);
+  Index unitBlocks = max(kb.index(chosen[1]), 1);
   Index blockChunks = ceilDiv(blocks, unitBlocks);
   Index rowsOfUnits = args.batch * blockChunks;
   Index unitPanels = max(min(ceilDiv(panels * rowsOfUnits, wanted), panels), 1);
@@ -287,6 +297,13 @@ void ConvEmitter::emitTile(const Unit &unit, const Tile &tile) {
       kb.index(0), unit.lastStep - unit.firstStep, 1,
       startSums(unit, tile, masks), [&](Index step, ValueRange iter) {
         Values next(iter), inputs;
+        // Weights that come from memory: the steps of a tile lie too far apart
+        // for the hardware to foresee.
+        if (spec.format.isFloat())
+          for (int64_t line = 0; line < panelWidth; line += lanes)
+            kb.prefetch(weights, tile.weightsAt +
+                                     (step + prefetchSteps) * panelWidth +
+                                     line);
         for (int64_t v = 0; v < tile.vectors; ++v)
           inputs.push_back(kb.loadVector(
               columns, tile.columnsAt + step * blockPixels + v * lanes));

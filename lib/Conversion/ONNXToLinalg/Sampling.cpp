@@ -67,7 +67,8 @@ static SmallVector<Tap> tapsOf(Scalars &s, const Sampler &m, Value g,
                 : s.mul(s.sub(s.mul(s.add(g, c(1)), size), c(1)), c(0.5));
   if (m.mode == Sampler::Nearest)
     x = s.roundEven(x);
-  if (m.padding == Sampler::Border)
+  // Cubic taps are moved inside one by one instead.
+  if (m.padding == Sampler::Border && m.mode != Sampler::Cubic)
     x = s.select(both(s, s.le(low, x), s.le(x, high)), x,
                  clamp(s, x, c(0), last));
   if (m.padding == Sampler::Reflection)

@@ -67,7 +67,7 @@ def main() -> int:
         "--profile", type=int, default=0, metavar="N", help="print the N slowest layers"
     )
     parser.add_argument(
-        "--option", action="append", default=[], help="for nibble-compile, such as --march=x86-64-v3"
+        "--option", action="append", default=[], help="for nibble-compile: --march=x86-64-v3"
     )
     args = parser.parse_args()
     if unknown := set(args.names) - set(EXAMPLES):

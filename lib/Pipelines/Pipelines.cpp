@@ -35,7 +35,7 @@ void nibble::buildOnnxPipeline(OpPassManager &passes) {
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {
-  add(passes, "func.func(onnx-propagate-quantization,"
+  add(passes, "onnx-lower-sequences,func.func(onnx-propagate-quantization,"
               "convert-onnx-integers-to-nibble,convert-onnx-to-nibble),"
               "convert-onnx-to-linalg,canonicalize,cse");
 }

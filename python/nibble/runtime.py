@@ -16,6 +16,7 @@ from typing import Mapping
 import numpy as np
 
 from .errors import NibbleError
+from .sequences import join_sequences, split_sequences
 
 _VERSION_MAJOR = 0
 
@@ -317,7 +318,8 @@ class Model:
         Args:
           inputs: an array for every input of the model, by name. Arrays must
             have the input's element type; lists and numbers are converted to it.
-            Dense arrays in row-major order are read where they are.
+            Dense arrays in row-major order are read where they are. A sequence
+            is a list of arrays of one rank, an absent optional None.
           copy: False returns the model's own memory instead of copies. Such an
             array is valid until this thread's next run of this model, and may
             be an input of that run.
@@ -326,13 +328,17 @@ class Model:
 
         Returns:
           The outputs by name: those of `out` as views of its arrays, the others
-          as arrays that the caller owns, or as `copy` says.
+          as arrays that the caller owns, or as `copy` says. A sequence is a list
+          of arrays, as is an optional tensor, of at most one; an absent optional
+          sequence is None.
 
         Raises:
           NibbleError: an input is missing, unknown, or of another type or shape,
             or a check inside the model failed (such as an index out of range).
         """
         context = self._context()
+        if any(f"{name}.shapes" in self._known for name in inputs):
+            inputs = split_sequences(inputs, self._known)
         packed, alive = b"", []
         for name, value in inputs.items():
             info = self._known.get(name)
@@ -366,6 +372,8 @@ class Model:
                 found[info.name] = _beginning(out[info.name], *output)
             else:
                 found[info.name] = _copy_out(*output) if copy else _view(self, *output)
+        if any(f"{name}.shapes" in found for name in found):
+            return join_sequences(found)
         return found
 
     def _give(self, results: c.Array[_Tensor], out: Mapping[str, np.ndarray]) -> None:

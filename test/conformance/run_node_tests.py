@@ -13,7 +13,8 @@ of the inputs is unknown to the compiler (list: `expected-failures-dynamic.txt`)
 
 The tests feed everything as an input at run time, also what a trained model
 stores as constants: axes, shapes, pads. Nibble compiles such operands when they
-are constant, so they become initializers first (`SHAPE_OPERANDS`).
+are constant, so they become initializers first (`SHAPE_OPERANDS`), and sequences
+say of what rank their tensors are.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SHAPE_OPERANDS = {
 def fix_shape_operands(model, case: Path):
     """Makes initializers of inputs that are shapes or axes; returns the rest.
 
-    The result is a list of (name, file) of the inputs that remain.
+    The result is a list of (value, file) of the inputs that remain.
     """
     import onnx
 
@@ -77,8 +78,68 @@ def fix_shape_operands(model, case: Path):
             graph.initializer.append(tensor)
             graph.input.remove(value)
         else:
-            rest.append((value.name, file))
+            rest.append((value, file))
     return rest
+
+
+def split_sequences(values, scratch: Path):
+    """Files of the tensors that stand for sequences and optionals.
+
+    `values` are (ValueInfoProto, file). A sequence NAME is the elements of all its
+    tensors, NAME, and a row of sizes for each, NAME.shapes; an optional tensor is a
+    sequence of at most one, and NAME.present tells of an optional sequence.
+    """
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    files = []
+    for info, file in values:
+        kind = info.type.WhichOneof("value")
+        if kind == "tensor_type" or not file.exists():
+            files.append((info.name, file))
+            continue
+        data, inner = file.read_bytes(), info.type.sequence_type.elem_type
+        present = None
+        if kind == "sequence_type":
+            arrays = numpy_helper.to_list(onnx.SequenceProto.FromString(data))
+        else:
+            inner = info.type.optional_type.elem_type
+            arrays = numpy_helper.to_optional(onnx.OptionalProto.FromString(data))
+            if inner.HasField("sequence_type"):
+                present, inner = arrays is not None, inner.sequence_type.elem_type
+            elif arrays is not None:
+                arrays = [arrays]
+        tensor, arrays = inner.tensor_type, arrays or []
+        if len({array.ndim for array in arrays}) > 1:
+            files.append((info.name, file))  # Not compiled.
+            continue
+        rank = arrays[0].ndim if arrays else len(tensor.shape.dim)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        parts = {
+            "": np.concatenate([a.ravel() for a in arrays] or [np.empty(0)]).astype(dtype),
+            ".shapes": np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), rank),
+        }
+        if present is not None:
+            parts[".present"] = np.array(present)
+        for suffix, array in parts.items():
+            part = scratch / f"{file.parent.parent.name}.{file.stem}{suffix}.npy"
+            np.save(part, array)
+            files.append((info.name + suffix, part))
+    return files
+
+
+def declare_ranks(values) -> None:
+    """Says of what rank the tensors of sequences are, which is needed to compile them."""
+    import onnx
+    from onnx import numpy_helper
+
+    for info, file in values:
+        tensor = info.type.sequence_type.elem_type.tensor_type
+        if info.type.HasField("sequence_type") and not tensor.HasField("shape"):
+            arrays = numpy_helper.to_list(onnx.SequenceProto.FromString(file.read_bytes()))
+            for _ in arrays[0].shape if arrays else []:
+                tensor.shape.dim.add()
 
 
 def forget_sizes(model) -> None:
@@ -117,9 +178,10 @@ def run_case(test: Path, tools: Path, scratch: Path, dynamic: bool) -> tuple[str
     if dynamic:
         forget_sizes(model)
     outputs = [
-        (value.name, case / f"output_{index}.pb")
-        for index, value in enumerate(model.graph.output)
+        (value, case / f"output_{index}.pb") for index, value in enumerate(model.graph.output)
     ]
+    declare_ranks(inputs)
+    inputs, outputs = split_sequences(inputs, scratch), split_sequences(outputs, scratch)
     source = scratch / (test.name + ".onnx")
     library = scratch / (test.name + ".so")
     source.write_bytes(model.SerializeToString())

@@ -59,6 +59,13 @@ bool usesElementType(Operation *op, llvm::function_ref<bool(Type)> test) {
          llvm::any_of(op->getResultTypes(), check);
 }
 
+/// Whether ONNX can state the type: an element type is known.
+bool isTyped(Type type) {
+  TensorType tensor = onnx::getTensorPart(type);
+  return isa<onnx::MapType>(type) ||
+         (tensor && onnx::getONNXType(tensor.getElementType()));
+}
+
 bool isNone(Value value) { return isa<NoneType>(value.getType()); }
 
 } // namespace
@@ -133,6 +140,18 @@ std::string Exporter::getName(Value value) {
 LogicalResult Exporter::exportType(Location loc, Type type,
                                    DictionaryAttr attributes,
                                    TypeProto &proto) {
+  if (auto sequence = dyn_cast<onnx::SeqType>(type))
+    return exportType(loc, sequence.getElementType(), {},
+                      *proto.mutable_sequence_type()->mutable_elem_type());
+  if (auto optional = dyn_cast<onnx::OptionalType>(type))
+    return exportType(loc, optional.getElementType(), {},
+                      *proto.mutable_optional_type()->mutable_elem_type());
+  if (auto map = dyn_cast<onnx::MapType>(type)) {
+    TypeProto::Map &result = *proto.mutable_map_type();
+    result.set_key_type(onnx::getONNXType(map.getKeyType()));
+    return exportType(loc, map.getValueType(), {},
+                      *result.mutable_value_type());
+  }
   auto tensor = dyn_cast<TensorType>(type);
   int64_t dataType = tensor ? onnx::getONNXType(tensor.getElementType()) : 0;
   if (!dataType)
@@ -212,10 +231,9 @@ LogicalResult Exporter::exportRegions(Operation *op, NodeProto &node) {
     for (BlockArgument argument : region.getArguments()) {
       ValueInfoProto &input = *graph.add_input();
       input.set_name(getName(argument));
-      auto tensor = dyn_cast<TensorType>(argument.getType());
-      if (tensor && onnx::getONNXType(tensor.getElementType()) &&
-          failed(
-              exportType(argument.getLoc(), tensor, {}, *input.mutable_type())))
+      if (isTyped(argument.getType()) &&
+          failed(exportType(argument.getLoc(), argument.getType(), {},
+                            *input.mutable_type())))
         return failure();
     }
     if (failed(exportBlock(region.front(), graph)))
@@ -275,12 +293,13 @@ LogicalResult Exporter::exportOp(Operation *op, GraphProto &graph) {
       return failure();
   }
   for (Value result : op->getResults()) {
-    auto tensor = dyn_cast<RankedTensorType>(result.getType());
-    if (!tensor || !onnx::getONNXType(tensor.getElementType()))
+    bool isUnranked = isa<UnrankedTensorType>(result.getType());
+    if (!isTyped(result.getType()) || isUnranked)
       continue;
     ValueInfoProto &info = *graph.add_value_info();
     info.set_name(getName(result));
-    if (failed(exportType(op->getLoc(), tensor, {}, *info.mutable_type())))
+    if (failed(exportType(op->getLoc(), result.getType(), {},
+                          *info.mutable_type())))
       return failure();
   }
   return exportRegions(op, node);
@@ -320,8 +339,7 @@ LogicalResult Exporter::exportOutputs(Operation *terminator,
     ValueInfoProto &output = *graph.add_output();
     output.set_name(name);
     // A subgraph may leave the type to the operator.
-    auto tensor = dyn_cast<TensorType>(value.getType());
-    if (!attributes && tensor && !onnx::getONNXType(tensor.getElementType()))
+    if (!attributes && !isTyped(value.getType()))
       continue;
     if (failed(exportType(terminator->getLoc(), value.getType(), info,
                           *output.mutable_type())))

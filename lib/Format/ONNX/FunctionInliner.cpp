@@ -13,6 +13,7 @@
 
 #include "GraphCheck.h"
 #include "Importer.h"
+#include "nibble/Dialect/ONNX/IR/ONNXDialect.h"
 
 using namespace llvm;
 using namespace nibble::onnx_schema;
@@ -31,6 +32,8 @@ struct Call {
   StringMap<std::string> values;
   StringMap<const AttributeProto *> attributes;
   std::string prefix;
+  /// Operator set of the body; 0 if it is the model's.
+  int64_t opset = 0;
 };
 
 class Inliner {
@@ -128,6 +131,12 @@ Error Inliner::rewriteNode(NodeProto &node, Call &call) {
     }
     *attributes.Add() = std::move(attribute);
   }
+  if (call.opset && isDefaultDomain(node.domain())) {
+    AttributeProto &opset = *attributes.Add();
+    opset.set_name(onnx::ONNXDialect::kOpsetAttr.str());
+    opset.set_type(AttributeProto::INT);
+    opset.set_i(call.opset);
+  }
   node.mutable_attribute()->Swap(&attributes);
   return Error::success();
 }
@@ -173,16 +182,32 @@ Error Inliner::expandCall(const NodeProto &node, const FunctionProto &function,
     return createStringError("the model's function '" + function.name() +
                              "' calls itself, or calls are nested more than " +
                              Twine(kMaxDepth) + " deep");
-  for (const OperatorSetIdProto &opset : function.opset_import())
-    for (const OperatorSetIdProto &outer : model.opset_import())
-      if (opset.domain() == outer.domain() &&
-          opset.version() != outer.version())
-        return createStringError(
-            "the model's function '" + function.name() +
-            "' uses operator set " + Twine(opset.version()) + " of domain '" +
-            opset.domain() + "', the model uses " + Twine(outer.version()) +
-            "; export the model with one version");
   Call call;
+  for (const OperatorSetIdProto &opset : function.opset_import()) {
+    bool isDefault = isDefaultDomain(opset.domain());
+    if (isDefault &&
+        (opset.version() < 1 || opset.version() > kMaxOpsetVersion))
+      return createStringError("the model's function '" + function.name() +
+                               "' uses operator set " + Twine(opset.version()) +
+                               ", expected 1 to " + Twine(kMaxOpsetVersion));
+    auto outer =
+        find_if(model.opset_import(), [&](const OperatorSetIdProto &candidate) {
+          return isDefault ? isDefaultDomain(candidate.domain())
+                           : opset.domain() == candidate.domain();
+        });
+    bool known = outer != model.opset_import().end();
+    if (known && outer->version() == opset.version())
+      continue;
+    // The nodes say of which set they are: onnx-normalize-opset looks at them.
+    if (isDefault)
+      call.opset = opset.version();
+    else if (known)
+      return createStringError("the model's function '" + function.name() +
+                               "' uses operator set " + Twine(opset.version()) +
+                               " of domain '" + opset.domain() +
+                               "', the model uses " + Twine(outer->version()) +
+                               "; export the model with one version");
+  }
   if (Error error = bindCall(node, function, call))
     return error;
   NodeList body = function.node();

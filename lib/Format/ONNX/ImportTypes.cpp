@@ -55,12 +55,29 @@ Expected<Type> Importer::importType(const TypeProto &type) {
     return importTensorType(type.tensor_type().elem_type(),
                             type.tensor_type().has_shape(),
                             type.tensor_type().shape());
-  case TypeProto::kSequenceType:
-    return createStringError("sequence types are not supported");
-  case TypeProto::kOptionalType:
-    return createStringError("optional types are not supported");
-  case TypeProto::kMapType:
-    return createStringError("map types are not supported");
+  case TypeProto::kSequenceType: {
+    Expected<Type> element = importType(type.sequence_type().elem_type());
+    if (!element)
+      return element.takeError();
+    return onnx::SeqType::get(context, *element);
+  }
+  case TypeProto::kOptionalType: {
+    Expected<Type> element = importType(type.optional_type().elem_type());
+    if (!element)
+      return element.takeError();
+    return onnx::OptionalType::get(context, *element);
+  }
+  case TypeProto::kMapType: {
+    int32_t number = type.map_type().key_type();
+    Type key = onnx::getElementType(context, number);
+    if (!key || !isa<IntegerType, onnx::StringType>(key))
+      return createStringError("a map has keys of type " + Twine(number) +
+                               ", expected integers or strings");
+    Expected<Type> value = importType(type.map_type().value_type());
+    if (!value)
+      return value.takeError();
+    return onnx::MapType::get(context, key, *value);
+  }
   case TypeProto::kSparseTensorType:
     return createStringError("sparse tensor types are not supported");
   case TypeProto::kOpaqueType:

@@ -38,7 +38,7 @@ Expected<std::pair<std::string, int64_t>> parseDim(StringRef text) {
 // Checks before the import
 //===----------------------------------------------------------------------===//
 
-static bool isDefaultDomain(StringRef domain) {
+bool isDefaultDomain(StringRef domain) {
   return domain.empty() || domain == "ai.onnx";
 }
 

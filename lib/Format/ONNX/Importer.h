@@ -99,6 +99,9 @@ private:
   llvm::StringMap<int64_t> dims;
 };
 
+/// Whether a domain is that of ONNX's own operators, which has two names.
+bool isDefaultDomain(llvm::StringRef domain);
+
 /// The name of the operation for a node: `onnx.Conv`, `onnx.microsoft.Gelu`.
 std::string getOperationName(const onnx_schema::NodeProto &node);
 

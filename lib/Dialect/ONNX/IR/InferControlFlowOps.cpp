@@ -19,18 +19,36 @@ namespace {
 struct Knowledge {
   std::optional<Shape> shape;
   Type element;
+  /// The type, if it is a sequence or optional; null for tensors.
+  Type container;
+  /// Tensors of several ranks: the shape stays unknown.
+  bool isMixed = false;
 
   static Knowledge of(Value value, InferState &state) {
-    Knowledge result{state.getShape(value), {}};
-    if (auto type = dyn_cast<TensorType>(value.getType()))
-      if (!isa<UnknownType>(type.getElementType()))
-        result.element = type.getElementType();
+    Knowledge result{state.getShape(value), {}, {}};
+    TensorType type = getTensorPart(value.getType());
+    if (type && !isa<UnknownType>(type.getElementType()))
+      result.element = type.getElementType();
+    if (type && type != value.getType())
+      result.container = value.getType();
     return result;
   }
 
-  /// Forgets what `other` does not have in common; true if anything was.
+  /// Forgets what `other` does not have in common; true if anything changed.
   bool meet(const Knowledge &other) {
     bool forgot = false;
+    if (!container)
+      container = other.container;
+    if (container) {
+      // No shape is known of a sequence that is empty so far.
+      if (!shape && other.shape && !isMixed) {
+        shape = other.shape;
+        return true;
+      }
+      if (!other.shape)
+        return false;
+      isMixed |= shape && shape->size() != other.shape->size();
+    }
     if (shape && (!other.shape || other.shape->size() != shape->size())) {
       shape.reset();
       return true;
@@ -68,6 +86,8 @@ LogicalResult IfOp::inferShapes(InferContext &context) {
     both.meet(other);
     if (both.shape)
       context.setShape(i, *both.shape);
+    if (both.container)
+      context.setContainer(i, both.container);
     context.setElementType(i, both.element ? both.element : other.element);
   }
   return success();
@@ -76,18 +96,19 @@ LogicalResult IfOp::inferShapes(InferContext &context) {
 /// Gives a block argument the type that `knowledge` describes.
 static void setArgument(BlockArgument argument, const Knowledge &knowledge,
                         InferState &state) {
-  auto declared = dyn_cast<TensorType>(argument.getType());
+  Type container =
+      knowledge.container ? knowledge.container : argument.getType();
+  TensorType declared = getTensorPart(container);
   if (!declared)
     return;
   Type element =
       knowledge.element ? knowledge.element : declared.getElementType();
-  if (!knowledge.shape) {
-    argument.setType(UnrankedTensorType::get(element));
-    return;
-  }
-  argument.setType(
-      RankedTensorType::get(toStaticShape(*knowledge.shape), element));
-  state.setShape(argument, *knowledge.shape);
+  TensorType type = UnrankedTensorType::get(element);
+  if (knowledge.shape)
+    type = RankedTensorType::get(toStaticShape(*knowledge.shape), element);
+  argument.setType(replaceTensorPart(container, type));
+  if (knowledge.shape && argument.getType() == type)
+    state.setShape(argument, *knowledge.shape);
 }
 
 /// Infers the body of a loop whose first arguments have fixed knowledge and
@@ -205,6 +226,15 @@ LogicalResult onnx::inferRegionTypes(Operation *op, InferState &state,
         changed |= before != region.getArgument(0).getType();
       }
   }
+  if (auto map = dyn_cast<SequenceMapOp>(op))
+    for (auto [value, argument] :
+         llvm::zip(map.getInputs(), map.getBody().getArguments())) {
+      Knowledge knowledge = Knowledge::of(value, state);
+      knowledge.container = Type();
+      Type before = argument.getType();
+      setArgument(argument, knowledge, state);
+      changed |= argument.getType() != before;
+    }
   for (Region &region : op->getRegions())
     for (Block &block : region)
       if (failed(inferBlockTypes(block, state, changed)))
@@ -275,6 +305,8 @@ LogicalResult LoopOp::inferShapes(InferContext &context) {
     if (i < carried) {
       // With no iteration the initial value is the result.
       last.meet(Knowledge::of(getVInitial()[i], state));
+      if (last.container)
+        context.setContainer(i, last.container);
     } else if (last.shape) {
       last.shape->insert(last.shape->begin(), trips);
     }
@@ -338,5 +370,29 @@ LogicalResult FlexAttentionOp::inferShapes(InferContext &context) {
            << "Q of shape " << toString(*q) << " and K of shape "
            << toString(*k) << " have different head sizes";
   context.setShape(0, {(*q)[0], (*q)[1], (*q)[2], (*v)[3]});
+  return success();
+}
+
+LogicalResult SequenceMapOp::inferShapes(InferContext &context) {
+  auto yield = dyn_cast_if_present<YieldOp>(getBody().front().getTerminator());
+  if (!yield)
+    return success();
+  for (unsigned i = 0, e = getNumResults(); i < e; ++i) {
+    Value output = yield.getOutputs()[i];
+    TensorType type = getTensorPart(output.getType());
+    if (!type)
+      return context.emitError()
+             << "body gives " << output.getType() << " for result #" << i
+             << ", expected a tensor";
+    context.setContainer(i, SeqType::get(getContext(), type));
+    if (auto shape = context.getState().getShape(output)) {
+      // What the iterations have in common are the sizes known before.
+      for (Dim &dim : *shape)
+        dim = dim.isConstant() ? dim : Dim();
+      context.setShape(i, *shape);
+    }
+    if (!isa<UnknownType>(type.getElementType()))
+      context.setElementType(i, type.getElementType());
+  }
   return success();
 }

@@ -15,6 +15,8 @@ using namespace nibble;
 using namespace nibble::onnx;
 
 LogicalResult onnx::detail::inferSameShape(InferContext &context) {
+  if (auto identity = dyn_cast<IdentityOp>(context.getOperation()))
+    context.setContainer(0, identity.getInput().getType());
   // All results that are tensors: the mask of a Dropout too.
   if (std::optional<Shape> shape = context.getShape(0))
     for (unsigned i = 0, e = context.getOperation()->getNumResults(); i < e;

@@ -98,6 +98,13 @@ LogicalResult FlexAttentionOp::verify() {
   return success();
 }
 
+LogicalResult SequenceMapOp::verify() {
+  if (getInputs().empty())
+    return emitOpError() << "has no operands, expected a sequence";
+  return verifySubgraph(*this, "body", getBody(), getInputs().size(),
+                        getNumResults());
+}
+
 //===----------------------------------------------------------------------===//
 // If
 //===----------------------------------------------------------------------===//

@@ -32,6 +32,7 @@ void ONNXDialect::initialize() {
   registerNNOps();
   registerQuantOps();
   registerReductionOps();
+  registerSequenceOps();
   registerSignalOps();
   registerTensorOps();
   registerTrainingOps();
@@ -62,6 +63,25 @@ Operation *ONNXDialect::materializeConstant(OpBuilder &builder, Attribute value,
 
 TensorType onnx::getUnknownTensorType(MLIRContext *context) {
   return UnrankedTensorType::get(UnknownType::get(context));
+}
+
+TensorType onnx::getTensorPart(Type type) {
+  if (auto sequence = dyn_cast<SeqType>(type))
+    return getTensorPart(sequence.getElementType());
+  if (auto optional = dyn_cast<OptionalType>(type))
+    return getTensorPart(optional.getElementType());
+  return dyn_cast<TensorType>(type);
+}
+
+Type onnx::replaceTensorPart(Type type, TensorType tensor) {
+  if (auto sequence = dyn_cast<SeqType>(type))
+    return SeqType::get(type.getContext(),
+                        replaceTensorPart(sequence.getElementType(), tensor));
+  if (auto optional = dyn_cast<OptionalType>(type))
+    return OptionalType::get(
+        type.getContext(),
+        replaceTensorPart(optional.getElementType(), tensor));
+  return tensor;
 }
 
 Type onnx::getElementType(MLIRContext *context, int64_t onnxType) {

@@ -128,9 +128,15 @@ bool onnx::broadcastShapes(ArrayRef<Dim> a, ArrayRef<Dim> b, Shape &result) {
 //===----------------------------------------------------------------------===//
 
 std::optional<Shape> InferState::getShape(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
+  auto type =
+      dyn_cast_if_present<RankedTensorType>(getTensorPart(value.getType()));
   if (!type)
     return std::nullopt;
+  // A size that is not known may differ from tensor to tensor.
+  if (type != value.getType())
+    return llvm::map_to_vector<4>(type.getShape(), [](int64_t size) {
+      return ShapedType::isDynamic(size) ? Dim() : Dim(size);
+    });
   Shape &shape = shapes[value];
   if (shape.size() != static_cast<size_t>(type.getRank()))
     shape.assign(type.getRank(), Dim());
@@ -196,7 +202,7 @@ std::optional<Shape> InferState::getContents(Value value) {
 
 InferContext::InferContext(Operation *op, InferState &state)
     : op(op), state(state), shapes(op->getNumResults()),
-      elementTypes(op->getNumResults()) {}
+      elementTypes(op->getNumResults()), containers(op->getNumResults()) {}
 
 bool InferContext::hasOperand(unsigned index) const {
   return index < op->getNumOperands() &&
@@ -217,7 +223,7 @@ std::optional<Shape> InferContext::getShape(unsigned operand) const {
 Type InferContext::getElementType(unsigned operand) const {
   if (!hasOperand(operand))
     return {};
-  auto type = dyn_cast<TensorType>(op->getOperand(operand).getType());
+  TensorType type = getTensorPart(op->getOperand(operand).getType());
   if (!type || isa<UnknownType>(type.getElementType()))
     return {};
   return type.getElementType();
@@ -280,6 +286,11 @@ void InferContext::setElementType(unsigned result, Type type) {
     elementTypes[result] = type;
 }
 
+void InferContext::setContainer(unsigned result, Type like) {
+  if (hasResult(result) && !isa<TensorType>(like))
+    containers[result] = like;
+}
+
 void InferContext::setContents(unsigned result, Shape contents) {
   if (hasResult(result) && contents.size() <= InferState::kMaxContents)
     state.setContents(op->getResult(result), std::move(contents));
@@ -333,10 +344,20 @@ LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
 
   OpSignature signature = iface.getSignature();
   for (OpResult result : op->getResults()) {
-    auto oldType = dyn_cast<TensorType>(result.getType());
+    unsigned index = result.getResultNumber();
+    Type current = result.getType();
+    TensorType unknown = getUnknownTensorType(op->getContext());
+    if (Type container = context.getResultContainer(index)) {
+      if (current == unknown)
+        current = container;
+      else if (replaceTensorPart(current, unknown) !=
+               replaceTensorPart(container, unknown))
+        return context.emitError() << "result #" << index << " is " << container
+                                   << ", but the model declares " << current;
+    }
+    TensorType oldType = getTensorPart(current);
     if (!oldType)
       continue;
-    unsigned index = result.getResultNumber();
     Type element = context.getResultElementType(index);
     if (!element)
       element = getSignatureType(context, signature, index);
@@ -381,11 +402,12 @@ LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
              << ", which is too large for 64 bits";
     if (shape)
       type = RankedTensorType::get(toStaticShape(*shape), element);
-    if (type != oldType) {
-      result.setType(type);
+    current = replaceTensorPart(current, type);
+    if (current != result.getType()) {
+      result.setType(current);
       changed = true;
     }
-    if (shape)
+    if (shape && current == type)
       state.setShape(result, std::move(*shape));
   }
   inferContents(op, state);

@@ -87,8 +87,8 @@ static LogicalResult refineFunctionType(func::FuncOp func) {
   SmallVector<Type> results;
   for (auto [i, operand, declared] :
        llvm::enumerate(terminator->getOperands(), func.getResultTypes())) {
-    auto type = dyn_cast<TensorType>(operand.getType());
-    auto expected = dyn_cast<TensorType>(declared);
+    TensorType type = getTensorPart(operand.getType());
+    TensorType expected = getTensorPart(declared);
     if (!type || !expected) {
       results.push_back(operand.getType());
       continue;
@@ -103,7 +103,7 @@ static LogicalResult refineFunctionType(func::FuncOp func) {
              << " is inferred as " << type << ", but the model declares "
              << expected;
     }
-    if (isa<OpResult>(operand))
+    if (isa<OpResult>(operand) && type == operand.getType())
       operand.setType(merged);
     results.push_back(operand.getType());
   }
@@ -211,7 +211,7 @@ static LogicalResult checkComplete(func::FuncOp func) {
 
 LogicalResult InferShapesPass::inferFunction(func::FuncOp func) {
   for (BlockArgument argument : func.getArguments()) {
-    auto type = dyn_cast<TensorType>(argument.getType());
+    TensorType type = getTensorPart(argument.getType());
     if (!type || (type.hasRank() && !isa<UnknownType>(type.getElementType())))
       continue;
     auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
@@ -220,7 +220,7 @@ LogicalResult InferShapesPass::inferFunction(func::FuncOp func) {
            << "input "
            << (name ? "'" + name.getValue() + "'"
                     : "#" + Twine(argument.getArgNumber()))
-           << " has type " << type
+           << " has type " << argument.getType()
            << ", expected one with an element type and a rank: declare them in "
               "the model";
   }

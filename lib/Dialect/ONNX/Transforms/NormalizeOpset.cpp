@@ -502,13 +502,24 @@ public:
                          << "; convert it with onnx.version_converter";
       return signalPassFailure();
     }
-    Normalizer normalizer(opset);
     SmallVector<Operation *> operations;
     module.walk([&](ONNXOpInterface op) { operations.push_back(op); });
     // All problems are worth knowing at once.
     bool failure = false;
     for (Operation *op : operations) {
-      FailureOr<bool> changed = normalizer.normalize(op);
+      // What comes from a function of the model may be of another opset.
+      int64_t own = opset;
+      if (auto given = op->getAttrOfType<IntegerAttr>(ONNXDialect::kOpsetAttr))
+        own = given.getInt();
+      if (own < ONNXDialect::kOldestOpsetVersion ||
+          own > ONNXDialect::kOpsetVersion) {
+        emitLayerError(op) << "is of opset " << own << ", expected "
+                           << ONNXDialect::kOldestOpsetVersion << " to "
+                           << ONNXDialect::kOpsetVersion;
+        failure = true;
+        continue;
+      }
+      FailureOr<bool> changed = Normalizer(own).normalize(op);
       if (failed(changed))
         failure = true;
       else if (*changed)
@@ -518,6 +529,7 @@ public:
       return signalPassFailure();
     // What is left now would be ignored without a word.
     module.walk([&](ONNXOpInterface op) {
+      op->removeDiscardableAttr(ONNXDialect::kOpsetAttr);
       for (NamedAttribute attr : op->getDiscardableAttrs()) {
         if (attr.getName().getValue().contains('.'))
           continue;

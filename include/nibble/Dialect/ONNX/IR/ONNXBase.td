@@ -65,6 +65,7 @@ def ONNX_Dialect : Dialect {
     void registerNNOps();
     void registerQuantOps();
     void registerReductionOps();
+    void registerSequenceOps();
     void registerSignalOps();
     void registerTensorOps();
     void registerTrainingOps();
@@ -106,6 +107,45 @@ def ONNX_UnknownType : ONNX_Type<"Unknown", "unknown"> {
   }];
 }
 
+def ONNX_SeqType : ONNX_Type<"Seq", "seq"> {
+  let summary = "sequence of tensors of one element type and rank";
+  let description = [{
+    ONNX also allows ranks that differ, which Nibble keeps but does not compile.
+    The parameter is the type that all elements have: a size that differs is
+    dynamic.
+
+    ```mlir
+    func.func @f(%words: !onnx.seq<tensor<?xf32>>)
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $elementType `>`";
+}
+
+def ONNX_OptionalType : ONNX_Type<"Optional", "optional"> {
+  let summary = "tensor or sequence that may be absent";
+  let description = [{
+    ```mlir
+    func.func @f(%mask: !onnx.optional<tensor<4xi1>>)
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $elementType `>`";
+}
+
+def ONNX_MapType : ONNX_Type<"Map", "map"> {
+  let summary = "map from integers or strings to values";
+  let description = [{
+    Kept when a model is imported and exported; nothing computes with it.
+
+    ```mlir
+    func.func @f(%scores: !onnx.map<i64, tensor<f32>>)
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$keyType, "::mlir::Type":$valueType);
+  let assemblyFormat = "`<` $keyType `,` $valueType `>`";
+}
+
 // An element type that is not known yet satisfies every constraint.
 class ONNX_TensorOf<list<Type> types> : TensorOf<types # [ONNX_UnknownType]>;
 
@@ -124,6 +164,20 @@ def ONNX_Num : ONNX_TensorOf<[F16, BF16, F32, F64, I8, I16, I32, I64, UI8,
 // Everything that tensors of quantized values are made of.
 def ONNX_Quant : ONNX_TensorOf<[AnySignlessInteger, AnyUnsignedInteger,
                                 AnyFloat]>;
+
+def ONNX_StringTensor : ONNX_TensorOf<[ONNX_StringType]>;
+
+// A value about which nothing is known yet is a tensor of the unknown type.
+class ONNX_IsA<string type, string description>
+    : Type<CPred<"::llvm::isa<::nibble::onnx::" # type # ">($_self)">,
+           description>;
+def ONNX_Seq
+    : AnyTypeOf<[ONNX_IsA<"SeqType", "sequence">, ONNX_TensorOf<[]>]>;
+/// Any value of a graph: a tensor, a sequence, an optional, a map.
+def ONNX_Value
+    : AnyTypeOf<[ONNX_Any, ONNX_IsA<"SeqType", "sequence">,
+                 ONNX_IsA<"OptionalType", "optional">,
+                 ONNX_IsA<"MapType", "map">]>;
 
 /// An operand or result that may be absent, which is the type `none`.
 class ONNX_Opt<Type type> : AnyTypeOf<[type, NoneType]>;

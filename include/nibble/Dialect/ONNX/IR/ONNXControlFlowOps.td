@@ -21,7 +21,8 @@ class ONNX_RegionOp<string mnemonic, string types>
 }
 
 def ONNX_YieldOp : Op<ONNX_Dialect, "Yield", [Pure, ReturnLike, Terminator,
-    ParentOneOf<["FlexAttentionOp", "IfOp", "LoopOp", "ScanOp"]>]> {
+    ParentOneOf<["FlexAttentionOp", "IfOp", "LoopOp", "ScanOp",
+                 "SequenceMapOp"]>]> {
   let summary = "end of a subgraph";
   let description = [{
     Its operands are the subgraph's outputs. Not an ONNX operator.
@@ -49,7 +50,7 @@ def ONNX_IfOp : ONNX_RegionOp<"If", ".:."> {
     ```
   }];
   let arguments = (ins ONNX_Bool:$cond);
-  let results = (outs Variadic<AnyTypeOf<[ONNX_Any, NoneType]>>:$outputs);
+  let results = (outs Variadic<ONNX_Opt<ONNX_Value>>:$outputs);
   let regions = (region SizedRegion<1>:$then_branch,
                  SizedRegion<1>:$else_branch);
   let assemblyFormat = [{
@@ -78,7 +79,7 @@ def ONNX_LoopOp : ONNX_RegionOp<"Loop", "...:."> {
   }];
   let arguments = (ins ONNX_Opt<ONNX_I64>:$M, ONNX_Opt<ONNX_Bool>:$cond,
                    Variadic<AnyType>:$v_initial);
-  let results = (outs Variadic<AnyTypeOf<[ONNX_Any, NoneType]>>:$outputs);
+  let results = (outs Variadic<ONNX_Opt<ONNX_Value>>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     `(` operands `)` $body attr-dict `:` functional-type(operands, results)
@@ -106,7 +107,30 @@ def ONNX_ScanOp : ONNX_RegionOp<"Scan", ".:."> {
                    ONNX_OptInts:$scan_input_directions,
                    ONNX_OptInts:$scan_output_axes,
                    ONNX_OptInts:$scan_output_directions);
-  let results = (outs Variadic<AnyTypeOf<[ONNX_Any, NoneType]>>:$outputs);
+  let results = (outs Variadic<ONNX_Opt<ONNX_Value>>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    `(` operands `)` $body attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def ONNX_SequenceMapOp : ONNX_RegionOp<"SequenceMap", ".:."> {
+  let summary = "a subgraph over the elements of sequences";
+  let description = [{
+    Runs `body` once for each element of the first operand, a sequence. The body
+    gets this element, the elements at the same place of the other sequences,
+    and the tensors as they are. Each of its outputs makes a sequence.
+
+    ```mlir
+    %y = onnx.SequenceMap(%s) {
+    ^bb0(%a: tensor<2xf32>):
+      %b = onnx.Neg(%a) : (tensor<2xf32>) -> tensor<2xf32>
+      onnx.Yield(%b) : tensor<2xf32>
+    } : (!onnx.seq<tensor<2xf32>>) -> !onnx.seq<tensor<2xf32>>
+    ```
+  }];
+  let arguments = (ins Variadic<ONNX_Value>:$inputs);
+  let results = (outs Variadic<ONNX_Seq>:$out_sequence);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     `(` operands `)` $body attr-dict `:` functional-type(operands, results)

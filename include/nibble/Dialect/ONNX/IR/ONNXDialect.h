@@ -29,6 +29,13 @@ int64_t getONNXType(mlir::Type type);
 /// The tensor type about which nothing is known: tensor<*x!onnx.unknown>.
 mlir::TensorType getUnknownTensorType(mlir::MLIRContext *context);
 
+/// The type itself if it is a tensor's, or that of the tensors in a sequence or
+/// optional; null for others.
+mlir::TensorType getTensorPart(mlir::Type type);
+
+/// The same kind of type around another tensor type.
+mlir::Type replaceTensorPart(mlir::Type type, mlir::TensorType tensor);
+
 /// Whether 64 bits hold the number of bytes of a tensor of these sizes; dynamic
 /// ones count as 1. Types for which they do not can be written in a model, but
 /// nothing can be done with their values.

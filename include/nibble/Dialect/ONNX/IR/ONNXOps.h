@@ -32,6 +32,8 @@
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXReductionOps.h.inc"
 #define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXSequenceOps.h.inc"
+#define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXTensorOps.h.inc"
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXMixerOps.h.inc"

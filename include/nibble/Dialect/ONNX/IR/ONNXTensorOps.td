@@ -140,8 +140,8 @@ def ONNX_IdentityOp : ONNX_Op<"Identity", "T:T", "SameShape"> {
     %y = onnx.Identity(%x) : (tensor<2xf32>) -> tensor<2xf32>
     ```
   }];
-  let arguments = (ins ONNX_Any:$input);
-  let results = (outs ONNX_Any:$output);
+  let arguments = (ins ONNX_Value:$input);
+  let results = (outs ONNX_Value:$output);
   let hasFolder = 1;
 }
 

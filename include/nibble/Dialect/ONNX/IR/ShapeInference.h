@@ -79,7 +79,8 @@ public:
   /// Integer tensors with more elements are not tracked.
   static constexpr int64_t kMaxContents = 1024;
 
-  /// The shape of a ranked tensor; nothing if it has no rank yet.
+  /// The shape of a ranked tensor; nothing if it has no rank yet. Of a sequence
+  /// or optional: what all its tensors have in common.
   std::optional<Shape> getShape(mlir::Value value);
   /// The elements of a small integer or boolean tensor in row-major order.
   std::optional<Shape> getContents(mlir::Value value);
@@ -131,6 +132,9 @@ public:
   /// A shape of which only the rank is known.
   void setRank(unsigned result, int64_t rank);
   void setElementType(unsigned result, mlir::Type type);
+  /// The result is a sequence or optional as `like` is, of tensors of the shape
+  /// and element type that are set besides.
+  void setContainer(unsigned result, mlir::Type like);
   void setContents(unsigned result, Shape contents);
 
   /// What was inferred for a result.
@@ -140,6 +144,9 @@ public:
   mlir::Type getResultElementType(unsigned result) const {
     return elementTypes[result];
   }
+  mlir::Type getResultContainer(unsigned result) const {
+    return containers[result];
+  }
 
   /// An error at the operation that names the layer.
   mlir::InFlightDiagnostic emitError() const;
@@ -148,7 +155,7 @@ private:
   mlir::Operation *op;
   InferState &state;
   llvm::SmallVector<std::optional<Shape>, 2> shapes;
-  llvm::SmallVector<mlir::Type, 2> elementTypes;
+  llvm::SmallVector<mlir::Type, 2> elementTypes, containers;
 };
 
 /// Joins two shapes by NumPy's rules into `result`; false if they do not fit.

@@ -85,6 +85,41 @@ def ONNXNormalizeOpsetPass : Pass<"onnx-normalize-opset", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
+def ONNXLowerSequencesPass : Pass<"onnx-lower-sequences", "::mlir::ModuleOp"> {
+  let summary = "Write sequences and optionals as tensors";
+  let description = [{
+    Sequences whose tensors are known when the model is compiled disappear:
+    `SequenceAt` becomes the tensor, `ConcatFromSequence` a Concat, `SequenceMap`
+    a copy of its body for each tensor. Others, which loops fill, branches
+    choose or callers give, become two tensors: all elements one after the
+    other, and a row of sizes for each tensor. An optional tensor is a sequence
+    of at most one; an optional sequence has a third tensor, of a bool, that
+    tells whether it is there.
+
+    An input or output NAME of such a type becomes the inputs or outputs NAME,
+    `NAME.shapes` and `NAME.present`. The tensors of one sequence must have one
+    rank. What is new is inferred by `onnx-infer-shapes`, which runs inside.
+
+    Before:
+    ```mlir
+    func.func @f(%s: !onnx.seq<tensor<?xf32>> {onnx.name = "s"}) -> tensor<i64> {
+      %n = onnx.SequenceLength(%s) : (!onnx.seq<tensor<?xf32>>) -> tensor<i64>
+      return %n : tensor<i64>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%s: tensor<?xf32> {onnx.name = "s"}, %r: tensor<?x1xi64> {onnx.name = "s.shapes"}) -> tensor<i64> {
+      %0 = onnx.Shape(%r) : (tensor<?x1xi64>) -> tensor<2xi64>
+      %c = onnx.Constant {value = dense<0> : tensor<i64>} : tensor<i64>
+      %n = onnx.Gather(%0, %c) : (tensor<2xi64>, tensor<i64>) -> tensor<i64>
+      return %n : tensor<i64>
+    }
+    ```
+  }];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
 def ONNXDecomposeMicrosoftPass : Pass<"onnx-decompose-microsoft", "::mlir::ModuleOp"> {
   let summary = "Write operators of com.microsoft with standard ones";
   let description = [{

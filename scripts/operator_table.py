@@ -215,7 +215,7 @@ def rows(data: Path):
             "versions": " ".join(map(str, versions)) or "1",
             "types": element_types(definition) if definition else "",
             "tests": f"{passed} of {total}" if total else "-",
-            "limits": "; ".join([LIMITS[name]] * (name in LIMITS) + failures),
+            "limits": "; ".join([LIMITS[n] for n in [name] if n in LIMITS] + failures),
         }  # fmt: skip
 
 

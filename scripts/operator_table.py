@@ -206,7 +206,7 @@ def rows(data: Path):
         failures = [f"{n} {reason}" for reason, n in sorted(counts.items()) if reason != "pass"]
         if definition is None:
             state = "no"
-        elif passed or (not total and full in known):
+        elif passed or full in known:
             state = "compiled"
         else:
             state = "imported"

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import re
 import subprocess
 import sys
@@ -88,17 +89,14 @@ becomes code. Limits that hold for all operators:
 
 def read_definitions() -> dict[str, dict]:
     """Records of the operations by ONNX name (domain.Type but for the default domain)."""
-    tblgen = "llvm-tblgen"
-    cache = ROOT / "build/CMakeCache.txt"
-    include = ["-I", str(ROOT / "include")]
-    if cache.exists():
-        found = re.search(r"^LLVM_DIR:\w+=(.*)/lib/cmake/llvm$", cache.read_text(), re.M)
-        if found:
-            tblgen = f"{found[1]}/bin/llvm-tblgen"
-            include += ["-I", f"{found[1]}/include"]
+    cache = Path(os.environ.get("NIBBLE_BUILD", ROOT / "build")) / "CMakeCache.txt"
+    if not cache.exists():
+        sys.exit(f"{cache} is not there: configure a build, which knows where LLVM is")
+    prefix = re.search(r"^LLVM_DIR:\w+=(.*)/lib/cmake/llvm$", cache.read_text(), re.M)[1]
+    include = ["-I", str(ROOT / "include"), "-I", f"{prefix}/include"]
     source = ROOT / "include/nibble/Dialect/ONNX/IR/ONNXOps.td"
     text = subprocess.run(
-        [tblgen, "--dump-json", *include, str(source)], check=True, capture_output=True, text=True
+        [f"{prefix}/bin/llvm-tblgen", "--dump-json", *include, str(source)], check=True, capture_output=True, text=True
     ).stdout
     records = json.loads(text)
     return {

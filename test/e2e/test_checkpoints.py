@@ -144,16 +144,19 @@ class Gguf(Temporary):
 class GgufTokenizers(unittest.TestCase):
     """Tokenizers rebuilt from GGUF metadata, against the ones that they were made of."""
 
-    def build(self, kind: str, tokens: list[str], **metadata):
+    def setUp(self):
         try:
-            from tokenizers import Tokenizer as Rebuilt
+            import tokenizers
         except ImportError:
             raise s.Missing("the Python package tokenizers is not installed") from None
+        self.tokenizers = tokenizers
+
+    def build(self, kind: str, tokens: list[str], **metadata):
         found = {"tokenizer.ggml.model": kind, "tokenizer.ggml.tokens": tokens}
         found |= {f"tokenizer.ggml.{key}": value for key, value in metadata.items()}
         files = tokenizer_files(GgufFile("m.gguf", found, {}))
         self.files = {name: json.loads(data) for name, data in files.items()}
-        return Rebuilt.from_str(files["tokenizer.json"].decode())
+        return self.tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode())
 
     def test_sentencepiece(self):
         ours = s.nibble.Tokenizer.load(s.MODELS / "stories_tokenizer.bin")
@@ -168,8 +171,7 @@ class GgufTokenizers(unittest.TestCase):
             self.assertEqual(tokenizer.decode(ours.encode(text)), text)
 
     def test_byte_level(self):
-        import tokenizers as t
-
+        t = self.tokenizers
         made = t.Tokenizer(t.models.BPE())
         parts = [t.pre_tokenizers.Digits(individual_digits=True)]
         parts.append(t.pre_tokenizers.ByteLevel(add_prefix_space=False))

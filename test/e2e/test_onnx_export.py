@@ -94,8 +94,14 @@ class Export(unittest.TestCase):
         data = s.shared("onnx-backend-tests")
         tests = conformance.find_tests(data, self.folder)[::17]
         known = ("expanded", "training", "bernoulli")
+        failing = conformance.read_list(conformance.LISTS[False])
         for test in tests:
             if any(fnmatch.fnmatch(test.name, f"*{part}*") for part in known):
+                continue
+            graph = onnx.load(test / "model.onnx").graph
+            tensors = all(v.type.HasField("tensor_type") for v in (*graph.input, *graph.output))
+            # Sequences are files of another kind: test_sequences.py compares them.
+            if test.name in failing or not tensors:
                 continue
             with self.subTest(test.name):
                 out = self.folder / "operator.onnx"
@@ -112,7 +118,6 @@ class Export(unittest.TestCase):
                     arrays = [onnx.numpy_helper.to_array(onnx.load_tensor(f)) for f in files]
                     return dict(zip([v.name for v in values], arrays))
 
-                graph = onnx.load(test / "model.onnx").graph
                 self.compare(exported, read("input", graph.input), read("output", graph.output))
 
     def compare(self, model, feeds: dict, expected: dict):

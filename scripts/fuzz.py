@@ -196,7 +196,8 @@ def start(target: str, folder: Path, seconds: int, idle: bool) -> Run:
     command = [
         folder / f"fuzz-{target}", folder / "corpus", folder / "seeds",
         "-fork=1", "-ignore_crashes=1", "-ignore_ooms=1", "-ignore_timeouts=1",
-        "-timeout=25", "-rss_limit_mb=2048", "-malloc_limit_mb=2048",
+        "-timeout=25", "-report_slow_units=25",
+        "-rss_limit_mb=2048", "-malloc_limit_mb=2048",
         f"-max_len={MAX_SIZE[target]}", f"-max_total_time={seconds}",
         f"-artifact_prefix={folder}/finds/", f"-dict={folder}/words.dict",
     ]  # fmt: skip

@@ -54,9 +54,8 @@ class Determinism(unittest.TestCase):
         options = ["--quantize=W4A16", "--group-size=32"]
         first = self.compile(model, "t1", "m.mlir", "--threads=1", "--compile-to=llvm", *options)
         for threads in (2, 4):
-            other = self.compile(
-                model, f"t{threads}", "m.mlir", f"--threads={threads}", "--compile-to=llvm", *options
-            )
+            wanted = [f"--threads={threads}", "--compile-to=llvm", *options]
+            other = self.compile(model, f"t{threads}", "m.mlir", *wanted)
             self.assert_same(first, other, f"1 and {threads} threads")
 
     def test_cores_of_the_machine(self):

@@ -96,7 +96,10 @@ def read_definitions() -> dict[str, dict]:
     include = ["-I", str(ROOT / "include"), "-I", f"{prefix}/include"]
     source = ROOT / "include/nibble/Dialect/ONNX/IR/ONNXOps.td"
     text = subprocess.run(
-        [f"{prefix}/bin/llvm-tblgen", "--dump-json", *include, str(source)], check=True, capture_output=True, text=True
+        [f"{prefix}/bin/llvm-tblgen", "--dump-json", *include, str(source)],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     records = json.loads(text)
     return {

@@ -43,8 +43,15 @@ class Kill(Refusal):
                 (self.out / name).unlink(missing_ok=True)
                 if before:
                     (self.out / name).write_bytes(b"before")
+            # A test run in the background may have been told to ignore SIGINT.
             process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(with_signal, signal.SIG_DFL)
+                if with_signal != signal.SIGKILL
+                else None,
             )
             # The outputs come at the end: most kills go there.
             time.sleep(length * self.random.choice((0.3, 0.7, 0.9, 1.0)) * self.random.random())

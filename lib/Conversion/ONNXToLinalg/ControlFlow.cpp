@@ -140,6 +140,11 @@ protected:
     return dyn_cast_or_null<RankedTensorType>(
         getTypeConverter()->convertType(argument.getType()));
   }
+
+  bool hasArgumentTypes(Block &body) const {
+    return llvm::all_of(body.getArguments(),
+                        [&](BlockArgument a) { return argumentType(a); });
+  }
 };
 
 class LowerLoop : public RepeatPattern {
@@ -158,8 +163,7 @@ public:
     ArrayRef<Value> carried = operands.drop_front(2);
     if (body.getNumArguments() != carried.size() + 2)
       return l.fail("the body does not take what the loop carries");
-    if (!llvm::all_of(body.getArguments(),
-                      [&](BlockArgument a) { return argumentType(a); }))
+    if (!hasArgumentTypes(body))
       return l.fail("a value that the loop carries has no supported type");
 
     Value cond = l.has(1) ? l.scalarOf(l.in(1))
@@ -211,8 +215,7 @@ public:
     if (numScanned < 1 || numScanned > static_cast<int64_t>(operands.size()) ||
         body.getNumArguments() != operands.size())
       return l.fail("the body does not take what the scan gives");
-    if (!llvm::all_of(body.getArguments(),
-                      [&](BlockArgument a) { return argumentType(a); }))
+    if (!hasArgumentTypes(body))
       return l.fail("a value that the scan carries has no supported type");
     ArrayRef<Value> carried = operands.drop_back(numScanned);
     ArrayRef<Value> scanned = operands.take_back(numScanned);

@@ -113,17 +113,10 @@ LogicalResult verifyStages(OpTy op, ArrayRef<int64_t> output, int64_t n,
 
 LogicalResult MatMulIntegerOp::verify() {
   int64_t n = getN(), k = getK();
-  if (n < 1 || k < 1)
-    return emitOpError("expected n and k of at least 1, got ")
-           << n << " and " << k;
-  if (failed(verifyForm(*this)))
+  SmallVector<int64_t> output;
+  if (failed(verifyProduct(*this, output)))
     return failure();
   ArrayRef<int64_t> input = getShaped(getInput()).getShape();
-  if (input.empty() || !areCompatible(input.take_back(), {k}))
-    return emitOpError("expected an input whose last dimension is k = ")
-           << k << ", got shape " << toString(input);
-  SmallVector<int64_t> output(input);
-  output.back() = n;
   if (failed(verifyStages(*this, output, n, getPackedIntegerShape(n, k),
                           input.drop_back())))
     return failure();

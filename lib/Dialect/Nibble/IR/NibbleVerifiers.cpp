@@ -208,22 +208,14 @@ LogicalResult DequantizeOp::verify() {
 
 LogicalResult MatMulOp::verify() {
   int64_t n = getN(), k = getK();
-  if (n < 1 || k < 1)
-    return emitOpError("expected n and k of at least 1, got ")
-           << n << " and " << k;
-  if (failed(verifyForm(*this)))
+  SmallVector<int64_t> output;
+  if (failed(verifyProduct(*this, output)))
     return failure();
-  ArrayRef<int64_t> input = getShaped(getInput()).getShape();
-  if (input.empty() || !areCompatible(input.take_back(), {k}))
-    return emitOpError("expected an input whose last dimension is k = ")
-           << k << ", got shape " << toString(input);
   SmallVector<int64_t> shape = getTransposeWeight()
                                    ? SmallVector<int64_t>{n, k}
                                    : SmallVector<int64_t>{k, n};
   if (failed(verifyWeight(*this, shape, getPackedFloat())))
     return failure();
-  SmallVector<int64_t> output(input);
-  output.back() = n;
   return verifyOutput(*this, output, n);
 }
 

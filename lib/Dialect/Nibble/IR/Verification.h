@@ -110,6 +110,25 @@ inline LogicalResult verifyList(Operation *op, StringRef what,
   return success();
 }
 
+/// The sizes, form and input of a product of matrices; `output` gets the shape
+/// of its result.
+template <typename OpTy>
+LogicalResult verifyProduct(OpTy op, SmallVectorImpl<int64_t> &output) {
+  int64_t n = op.getN(), k = op.getK();
+  if (n < 1 || k < 1)
+    return op.emitOpError("expected n and k of at least 1, got ")
+           << n << " and " << k;
+  if (failed(verifyForm(op)))
+    return failure();
+  ArrayRef<int64_t> input = getShaped(op.getInput()).getShape();
+  if (input.empty() || !areCompatible(input.take_back(), {k}))
+    return op.emitOpError("expected an input whose last dimension is k = ")
+           << k << ", got shape " << toString(input);
+  output.assign(input.begin(), input.end());
+  output.back() = n;
+  return success();
+}
+
 /// The window of a convolution; its result has the shape `output`.
 template <typename OpTy>
 LogicalResult verifyWindow(OpTy op, SmallVectorImpl<int64_t> &output) {

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ConstantWeight.h"
+#include "Fusion.h"
 #include "IntegerValues.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -35,20 +36,6 @@ OpTy getExtensible(Value value, Operation *user) {
   if (!value.hasOneUse() || *value.user_begin() != user)
     return OpTy();
   return op;
-}
-
-/// `op` with changed operands in the place of `user`, whose layer it takes in.
-template <typename OpTy>
-OpTy moveTo(PatternRewriter &rewriter, OpTy op, Operation *user) {
-  rewriter.setInsertionPoint(user);
-  auto fused = cast<OpTy>(rewriter.clone(*op));
-  fused->setLoc(rewriter.getFusedLoc({op.getLoc(), user->getLoc()}));
-  SmallVector<Attribute> layers(op.getLayers().getValue());
-  if (auto name =
-          user->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr()))
-    layers.push_back(name);
-  fused.setLayersAttr(rewriter.getArrayAttr(layers));
-  return fused;
 }
 
 template <typename OpTy>

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ConstantWeight.h"
+#include "Fusion.h"
 #include "IntegerValues.h"
 #include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
@@ -37,19 +38,12 @@ int64_t getChannels(OpTy op) {
     return op.getN();
 }
 
-/// Gives `op` the place and the name of `user`, with another type of result.
+/// `op` in the place of `user`, with another type of result.
 template <typename OpTy>
 OpTy extend(PatternRewriter &b, OpTy op, Operation *user, Type element) {
-  b.setInsertionPoint(user);
+  OpTy extended = moveTo(b, op, user);
   auto type = cast<RankedTensorType>(user->getResult(0).getType());
-  auto extended = cast<OpTy>(b.clone(*op));
   extended->getResult(0).setType(type.clone(element));
-  extended->setLoc(b.getFusedLoc({op.getLoc(), user->getLoc()}));
-  SmallVector<Attribute> layers(op.getLayers().getValue());
-  if (auto name =
-          user->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr()))
-    layers.push_back(name);
-  extended.setLayersAttr(b.getArrayAttr(layers));
   return extended;
 }
 

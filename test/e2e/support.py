@@ -18,3 +18,26 @@ def run_tool(name: str, *args: object, **kwargs) -> subprocess.CompletedProcess:
     command = [tool(name), *map(str, args)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(command, text=True, timeout=300, **{**streams, **kwargs})
+
+
+class CalibrationReader:
+    """Feeds, one for each sample, as ONNX Runtime's quantizer asks for them."""
+
+    def __init__(self, feeds):
+        self.feeds = iter(feeds)
+
+    def get_next(self):
+        return next(self.feeds, None)
+
+
+def quantization_tests(folder: str) -> Path:
+    """A folder for tests that need ONNX Runtime's quantizer; skips them without it."""
+    onnxruntime()
+    tool("nibble-compile")
+    try:
+        from onnxruntime import quantization  # noqa: F401
+    except ImportError as error:
+        raise Missing(f"onnxruntime.quantization: {error}") from None
+    path = WORK / folder
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -137,27 +137,10 @@ NETS = {
 }
 
 
-class Reader:
-    """Calibration data as ONNX Runtime wants it."""
-
-    def __init__(self, samples):
-        self.samples = iter(samples)
-
-    def get_next(self):
-        return next(self.samples, None)
-
-
 class QuantizedGraphs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        s.onnxruntime()
-        s.tool("nibble-compile")
-        try:
-            import onnxruntime.quantization  # noqa: F401
-        except ImportError as error:
-            raise s.Missing(f"onnxruntime.quantization: {error}") from None
-        cls.folder = s.WORK / "quantized-graphs"
-        cls.folder.mkdir(parents=True, exist_ok=True)
+        cls.folder = s.quantization_tests("quantized-graphs")
         cls.nets = {name: build(cls.folder / f"{name}.onnx") for name, build in NETS.items()}
 
     def quantize(self, net: str, label: str, **options):
@@ -166,7 +149,7 @@ class QuantizedGraphs(unittest.TestCase):
 
         path = self.folder / f"{net}-{label}.onnx"
         source = self.folder / f"{net}.onnx"
-        quantize_static(source, path, Reader(self.nets[net].samples(8)), **options)
+        quantize_static(source, path, s.CalibrationReader(self.nets[net].samples(8)), **options)
         return path
 
     def step_of(self, path) -> float:

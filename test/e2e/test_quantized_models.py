@@ -11,27 +11,10 @@ import support as s
 import shared_inputs as si
 
 
-class Reader:
-    """Calibration data as ONNX Runtime wants it."""
-
-    def __init__(self, name: str, samples: np.ndarray):
-        self.feeds = ({name: samples[i : i + 1]} for i in range(len(samples)))
-
-    def get_next(self):
-        return next(self.feeds, None)
-
-
 class QuantizedModels(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        s.onnxruntime()
-        s.tool("nibble-compile")
-        try:
-            import onnxruntime.quantization  # noqa: F401
-        except ImportError as error:
-            raise s.Missing(f"onnxruntime.quantization: {error}") from None
-        cls.folder = s.WORK / "quantized-models"
-        cls.folder.mkdir(parents=True, exist_ok=True)
+        cls.folder = s.quantization_tests("quantized-models")
 
     def outputs(
         self, model: str, samples: np.ndarray, calibration: np.ndarray, operator=False, **options
@@ -42,8 +25,9 @@ class QuantizedModels(unittest.TestCase):
         source = s.shared(model)
         path = self.folder / f"{source.stem}-{'operator' if operator else 'qdq'}.onnx"
         name = next(iter(s.Reference(source).input_shapes))
+        reader = s.CalibrationReader({name: sample[None]} for sample in calibration)
         quantize_static(
-            source, path, Reader(name, calibration), activation_type=QuantType.QUInt8,
+            source, path, reader, activation_type=QuantType.QUInt8,
             quant_format=QuantFormat.QOperator if operator else QuantFormat.QDQ,
             weight_type=QuantType.QInt8, **options,
         )  # fmt: skip

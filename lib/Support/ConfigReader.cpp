@@ -12,6 +12,7 @@
 #include "nibble/Support/Suggest.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/YAMLParser.h"
 
@@ -410,5 +411,17 @@ llvm::Expected<QuantizationConfig> QuantizationConfig::Reader::read() {
 
 llvm::Expected<QuantizationConfig>
 QuantizationConfig::parse(StringRef text, StringRef fileName) {
+  // LLVM's parser looks at the characters of some scalars only.
+  const auto *bytes = reinterpret_cast<const llvm::UTF8 *>(text.begin());
+  const auto *end = reinterpret_cast<const llvm::UTF8 *>(text.end());
+  if (const llvm::UTF8 *bad = bytes; !llvm::isLegalUTF8String(&bad, end)) {
+    StringRef before = text.take_front(bad - bytes);
+    size_t line = before.count('\n') + 1;
+    size_t column = before.size() - (before.rfind('\n') + 1) + 1;
+    return llvm::createStringError(
+        fileName + ":" + llvm::Twine(line) + ":" + llvm::Twine(column) +
+        ": byte 0x" + llvm::utohexstr(*bad) +
+        " is not UTF-8: save the file in that encoding");
+  }
   return Reader(text, fileName).read();
 }

@@ -208,6 +208,15 @@ TEST(QuantizationConfigTest, BrokenYAMLHasALine) {
   }
 }
 
+TEST(QuantizationConfigTest, OtherEncodingsAreRefused) {
+  EXPECT_EQ(getError("version: 1\nrules:\n  - layers: a\xb3\n"),
+            "q.yaml:3:14: byte 0xB3 is not UTF-8: save the file in that "
+            "encoding");
+  EXPECT_EQ(getError("\xff\xfev"), "q.yaml:1:1: byte 0xFF is not UTF-8: save "
+                                   "the file in that encoding");
+  EXPECT_EQ(getError("# caf\xc3\xa9\nversion: 1\n"), "");
+}
+
 /// Whatever the bytes are, the answer is a configuration or one located line.
 TEST(QuantizationConfigTest, NoInputCrashes) {
   auto check = [](const std::string &text) {

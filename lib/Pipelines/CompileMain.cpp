@@ -369,10 +369,6 @@ int nibble::compileMain(int argc, char **argv) {
         << llvm::toString(options.takeError()) << '\n';
     return 2;
   }
-  // The linker, which runs in this process, has options of its own with some of
-  // these names, and resets the values of all that are registered.
-  cl::ResetCommandLineParser();
-
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   std::unique_ptr<llvm::DefaultThreadPool> pool;
   if (options->threads != 1) {
@@ -388,9 +384,6 @@ int nibble::compileMain(int argc, char **argv) {
   DefaultTimingManager timing;
   applyDefaultTimingManagerCLOptions(timing);
   TimingScope root = timing.getRootScope();
-  Compiler compiler(&context, *options, [&](PassManager &passes) {
-    passes.enableTiming(root);
-    return applyPassManagerCLOptions(passes);
-  });
+  Compiler compiler(&context, *options, applyPassManagerCLOptions, &root);
   return failed(compiler.run());
 }

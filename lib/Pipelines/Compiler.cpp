@@ -30,10 +30,12 @@ using namespace mlir;
 using namespace nibble;
 
 Compiler::Compiler(MLIRContext *context, CompileOptions options,
-                   PassManagerSetup setup)
-    : context(context), options(std::move(options)), setup(std::move(setup)) {}
+                   PassManagerSetup setup, TimingScope *timing)
+    : context(context), options(std::move(options)), setup(std::move(setup)),
+      timing(timing ? *timing : noTiming) {}
 
 OwningOpRef<ModuleOp> Compiler::readInput() {
+  TimingScope importTiming = timing.nest("import");
   StringRef path = options.inputFile;
   Location loc = FileLineColLoc::get(context, path, 0, 0);
   StringRef extension = llvm::sys::path::extension(path);
@@ -90,6 +92,8 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   PassManager passes(context, ModuleOp::getOperationName());
   if (setup && failed(setup(passes)))
     return failure();
+  TimingScope phaseTiming = timing.nest(stringifyPhase(phase));
+  passes.enableTiming(phaseTiming);
   bool parsed = true;
   auto insert = [&](OpPassManager &manager, bool atRequests) {
     for (const InsertedPipeline &inserted : options.insertedPipelines) {
@@ -267,6 +271,8 @@ LogicalResult Compiler::writeOutput(ModuleOp module) {
     emit.weights = target::WeightPlacement::Embedded;
   else if (options.weights == "sidecar")
     emit.weights = target::WeightPlacement::Sidecar;
+  TimingScope phaseTiming = timing.nest(stringifyPhase(Phase::Object));
+  emit.timing = &phaseTiming;
   return target::emitArtifact(module, *info, *layout, *cpu, emit);
 }
 

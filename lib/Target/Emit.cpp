@@ -105,6 +105,9 @@ public:
 
 private:
   InFlightDiagnostic error() { return module.emitError(); }
+  TimingScope time(StringRef step) {
+    return options.timing ? options.timing->nest(step) : TimingScope();
+  }
   LogicalResult placeWeights();
   LogicalResult buildCode();
   LogicalResult writeCode(llvm::CodeGenFileType type, StringRef path);
@@ -133,6 +136,7 @@ private:
 
 /// Write the weights where they go and note it for the descriptor.
 LogicalResult Emitter::placeWeights() {
+  TimingScope timing = time("write weights");
   text.weightBytes = layout.size;
   bool sidecar = options.weights == WeightPlacement::Sidecar ||
                  (options.weights == WeightPlacement::Auto &&
@@ -184,6 +188,7 @@ static void dropForeignAttributes(FunctionOpInterface function) {
 
 /// Translate, add the descriptor and optimize.
 LogicalResult Emitter::buildCode() {
+  TimingScope timing = time("translate to LLVM IR");
   for (auto function : module.getOps<LLVM::LLVMFuncOp>())
     dropForeignAttributes(function);
   module->setAttr(LLVM::LLVMDialect::getTargetTripleAttrName(),
@@ -222,6 +227,7 @@ LogicalResult Emitter::buildCode() {
       options.kind == ArtifactKind::Executable)
     addSharedModelEntry(*code, descriptor);
 
+  timing = time("optimize");
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager sccs;
@@ -244,6 +250,7 @@ LogicalResult Emitter::buildCode() {
 }
 
 LogicalResult Emitter::writeCode(llvm::CodeGenFileType type, StringRef path) {
+  TimingScope timing = time("generate code");
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
@@ -324,6 +331,7 @@ LogicalResult Emitter::run() {
     return failure();
   code.reset(); // The linker needs the memory more.
 
+  TimingScope timing = time("link");
   std::string header;
   LogicalResult linked = success();
   if (options.kind == ArtifactKind::SharedObject) {
@@ -344,6 +352,7 @@ LogicalResult Emitter::run() {
   }
   if (failed(linked))
     return failure();
+  timing = time("seal");
   if (options.kind != ArtifactKind::Object)
     if (llvm::Error failed = sealBinary(result))
       return error() << "can't write '" << options.output

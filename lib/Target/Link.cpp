@@ -10,6 +10,7 @@
 #include "lld/Common/Driver.h"
 #include "nibble/Runtime/ModelDescriptor.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -134,6 +135,9 @@ static LogicalResult runLinker(ArrayRef<std::string> arguments,
     argv.push_back(argument.c_str());
   std::string text;
   llvm::raw_string_ostream os(text);
+  // The linker has options of its own with names that tools use too, and
+  // resets the values of all that are registered.
+  llvm::cl::ResetCommandLineParser();
   lld::Result result =
       lld::lldMain(argv, os, os, {{lld::Gnu, &lld::elf::link}});
   usable = result.canRunAgain;

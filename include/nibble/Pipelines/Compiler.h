@@ -23,12 +23,14 @@ struct QuantizePipelineOptions;
 /// the context; after a failure no output file exists or has changed.
 class Compiler {
 public:
-  /// Prepares a pass manager: debugging options, plugins' instrumentation.
+  /// Prepares a pass manager: debugging options, plugins' instrumentation. The
+  /// time of phases and steps is noted in `timing`, if it is given.
   using PassManagerSetup =
       std::function<llvm::LogicalResult(mlir::PassManager &)>;
 
   Compiler(mlir::MLIRContext *context, CompileOptions options,
-           PassManagerSetup setup = nullptr);
+           PassManagerSetup setup = nullptr,
+           mlir::TimingScope *timing = nullptr);
 
   /// Reads, compiles, writes.
   llvm::LogicalResult run();
@@ -52,6 +54,8 @@ private:
   mlir::MLIRContext *context;
   CompileOptions options;
   PassManagerSetup setup;
+  mlir::TimingScope noTiming;
+  mlir::TimingScope &timing;
 };
 
 /// Name of the module attribute that says which phase a module has reached.

@@ -10,6 +10,7 @@
 #define NIBBLE_TARGET_EMIT_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/Timing.h"
 #include "nibble/Target/CpuTarget.h"
 #include "nibble/Target/ModelInfo.h"
 #include "nibble/Target/WeightLayout.h"
@@ -50,6 +51,8 @@ struct EmitOptions {
   /// Threads of a run that does not say; 0: all.
   unsigned threads = 0;
   unsigned optLevel = 3;
+  /// Where the time of the steps is noted; may be null.
+  mlir::TimingScope *timing = nullptr;
 };
 
 /// Make a binary of a module in the llvm dialect (with omp, if it is to be

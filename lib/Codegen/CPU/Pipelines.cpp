@@ -59,6 +59,8 @@ void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
   options.fma = target.fma;
   options.vnni = target.vnni;
   pm.addPass(createConvertNibbleToKernelsPass(options));
+  // What is equal in many layers is lowered and compiled once.
+  pm.addPass(createNibbleOutlineLoopsPass());
   NibbleLowerLinalgToLoopsPassOptions loops;
   loops.avx512 = target.avx512;
   loops.fma = target.fma;

@@ -52,6 +52,36 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
   ];
 }
 
+def NibbleOutlineLoopsPass : Pass<"nibble-outline-loops", "::mlir::ModuleOp"> {
+  let summary = "Make loops of the entry functions, equal ones once";
+  let description = [{
+    The layers of a model repeat each other. Operations of linalg, copies and
+    loops that are code of their own become private functions; what they use is
+    passed, constants are part of the code. Equal functions are one, so that all
+    that follows does its work once for each kind of loop, not once for each
+    layer. Runs on memrefs, after allocations are freed.
+
+    Before:
+    ```mlir
+    func.func @main_graph(%x: memref<4xf32>, %y: memref<4xf32>) attributes {llvm.emit_c_interface} {
+      %zero = arith.constant 0.0 : f32
+      linalg.fill ins(%zero : f32) outs(%x : memref<4xf32>)
+      linalg.fill ins(%zero : f32) outs(%y : memref<4xf32>)
+    ```
+    After:
+    ```mlir
+    func.func @main_graph(%x: memref<4xf32>, %y: memref<4xf32>) attributes {llvm.emit_c_interface} {
+      func.call @nibble_fill(%x) : (memref<4xf32>) -> ()
+      func.call @nibble_fill(%y) : (memref<4xf32>) -> ()
+    ```
+  }];
+  let statistics = [
+    Statistic<"numOutlined", "num-outlined", "Loops that became calls">,
+    Statistic<"numFunctions", "num-functions", "Distinct functions of loops">
+  ];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def NibbleLowerLinalgToLoopsPass : Pass<"nibble-lower-linalg-to-loops", "::mlir::func::FuncOp"> {
   let summary = "Lower linalg on memrefs to vector loops on all threads";
   let description = [{

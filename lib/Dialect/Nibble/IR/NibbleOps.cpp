@@ -117,6 +117,12 @@ void QuantizeDynamicOp::getEffects(
   getFusedEffects(*this, {getCodesOut(), getScalesOut()}, effects);
 }
 
+void AttentionOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, {getOuts()}, effects);
+}
+
 Value MatMulOp::getActivationInput() { return getInput(); }
 Value ConvOp::getActivationInput() { return getInput(); }
 Value GatherOp::getActivationInput() { return {}; }

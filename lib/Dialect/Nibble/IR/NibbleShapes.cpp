@@ -71,6 +71,22 @@ MatMulIntegerOp::reifyResultShapes(OpBuilder &b,
 }
 
 LogicalResult
+AttentionOp::reifyResultShapes(OpBuilder &b,
+                               ReifiedRankedShapedTypeDims &shapes) {
+  Location loc = getLoc();
+  bool byToken = getQueryByToken();
+  SmallVector<OpFoldResult> sizes = {
+      getSize(b, loc, getQuery(), 0),
+      getSize(b, loc, getQuery(), getHeadDim(byToken)),
+      getSize(b, loc, getQuery(), getTokenDim(byToken)),
+      getSize(b, loc, getValue(), 3)};
+  if (getResultByToken())
+    std::swap(sizes[1], sizes[2]);
+  shapes.push_back(std::move(sizes));
+  return success();
+}
+
+LogicalResult
 QuantizeDynamicOp::reifyResultShapes(OpBuilder &b,
                                      ReifiedRankedShapedTypeDims &shapes) {
   int64_t rank = cast<ShapedType>(getInput().getType()).getRank();

@@ -9,6 +9,7 @@
 #include "nibble/Dialect/Nibble/Transforms/BufferizableOpInterfaceImpl.h"
 
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 
 using namespace mlir;
@@ -84,6 +85,10 @@ protected:
     if (failed(op.reifyResultShapes(rewriter, shapes)))
       return failure();
     for (Value operand : op->getOperands()) {
+      if (!isa<TensorType>(operand.getType())) {
+        buffers.push_back(operand);
+        continue;
+      }
       FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
       if (failed(buffer))
         return failure();
@@ -107,6 +112,20 @@ protected:
   }
 };
 
+/// The operation on memrefs; `buffers` are its operands and `outs`, the last
+/// group of operands, which is empty on tensors.
+template <typename OpTy>
+void createOnBuffers(OpTy op, RewriterBase &rewriter, ArrayRef<Value> buffers) {
+  NamedAttrList attributes(op->getAttrs());
+  SmallVector<int32_t> segments =
+      llvm::to_vector(op.getProperties().operandSegmentSizes);
+  segments.back() = 1;
+  attributes.set(op.getOperandSegmentSizeAttr(),
+                 rewriter.getDenseI32ArrayAttr(segments));
+  OpTy::create(rewriter, op.getLoc(), TypeRange(), buffers,
+               attributes.getAttrs());
+}
+
 /// Products: one result.
 template <typename OpTy>
 struct FusedModel : public NewBufferModel<FusedModel<OpTy>, OpTy> {
@@ -118,15 +137,39 @@ struct FusedModel : public NewBufferModel<FusedModel<OpTy>, OpTy> {
     if (failed(this->createBuffers(fused, rewriter, options, state, buffers)))
       return failure();
 
-    // `outs` is the last group of operands; on tensors it is empty.
-    NamedAttrList attributes(op->getAttrs());
-    SmallVector<int32_t> segments =
-        llvm::to_vector(fused.getProperties().operandSegmentSizes);
-    segments.back() = 1;
-    attributes.set(fused.getOperandSegmentSizeAttr(),
-                   rewriter.getDenseI32ArrayAttr(segments));
-    OpTy::create(rewriter, op->getLoc(), TypeRange(), buffers,
-                 attributes.getAttrs());
+    createOnBuffers(fused, rewriter, buffers);
+    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    return success();
+  }
+};
+
+/// Attention reads memory with any strides but the innermost one.
+struct AttentionModel : public NewBufferModel<AttentionModel, AttentionOp> {
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto attention = cast<AttentionOp>(op);
+    SmallVector<Value> buffers;
+    if (failed(createBuffers(attention, rewriter, options, state, buffers)))
+      return failure();
+    for (Value &buffer : buffers) {
+      auto type = dyn_cast<MemRefType>(buffer.getType());
+      if (!type || type.isLastDimUnitStride())
+        continue;
+      SmallVector<Value> sizes;
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        if (type.isDynamicDim(d))
+          sizes.push_back(
+              memref::DimOp::create(rewriter, op->getLoc(), buffer, d));
+      FailureOr<Value> copy = options.createAlloc(
+          rewriter, op->getLoc(),
+          MemRefType::get(type.getShape(), type.getElementType()), sizes);
+      if (failed(copy) ||
+          failed(options.createMemCpy(rewriter, op->getLoc(), buffer, *copy)))
+        return op->emitError("cannot copy a buffer of type ") << type;
+      buffer = *copy;
+    }
+    createOnBuffers(attention, rewriter, buffers);
     replaceOpWithBufferizedValues(rewriter, op, buffers.back());
     return success();
   }
@@ -160,6 +203,7 @@ void registerBufferizableOpInterfaceExternalModels(DialectRegistry &registry) {
     QuantizeDynamicOp::attachInterface<QuantizeDynamicModel>(*context);
     MatMulIntegerOp::attachInterface<FusedModel<MatMulIntegerOp>>(*context);
     ConvIntegerOp::attachInterface<FusedModel<ConvIntegerOp>>(*context);
+    AttentionOp::attachInterface<AttentionModel>(*context);
   });
 }
 

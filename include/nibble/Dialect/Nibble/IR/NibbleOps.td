@@ -9,6 +9,7 @@
 #ifndef NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
 #define NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD
 
+include "nibble/Dialect/Nibble/IR/NibbleAttentionOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleCacheOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleIntegerOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleInterfaces.td"

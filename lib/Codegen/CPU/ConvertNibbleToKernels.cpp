@@ -45,7 +45,7 @@ struct ConvertNibbleToKernels
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
-              QuantizeDynamicOp>(op))
+              QuantizeDynamicOp, AttentionOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -61,7 +61,11 @@ struct ConvertNibbleToKernels
                   [&](auto typed) {
                     convertInteger(typed, kernels);
                     return success();
-                  });
+                  })
+              .Case<AttentionOp>([&](AttentionOp attention) {
+                convertAttention(attention, kernels);
+                return success();
+              });
       if (failed(result))
         return signalPassFailure();
     }

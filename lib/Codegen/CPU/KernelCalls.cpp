@@ -31,6 +31,57 @@ Value flatten(OpBuilder &b, Location loc, Value value) {
   return KernelBuilder(b, loc, CpuTarget()).flatView(value);
 }
 
+void flattenStrided(KernelBuilder &kb, Value memref, Value &flat, Index &offset,
+                    SmallVector<Index> &strides) {
+  auto type = cast<MemRefType>(memref.getType());
+  int64_t rank = type.getRank();
+  OpBuilder &b = kb.b;
+  if (type.getLayout().isIdentity()) {
+    offset = kb.index(0);
+    Index stride = kb.index(1);
+    strides.resize(rank);
+    for (int64_t i = rank - 1; i >= 0; --i) {
+      strides[i] = stride;
+      stride = stride * kb.dim(memref, i);
+    }
+    flat = kb.flatView(memref);
+    return;
+  }
+  auto parts = memref::ExtractStridedMetadataOp::create(b, kb.loc, memref);
+  int64_t staticOffset;
+  SmallVector<int64_t> staticStrides;
+  if (failed(type.getStridesAndOffset(staticStrides, staticOffset)))
+    llvm_unreachable("a strided layout has strides");
+  auto choose = [&](int64_t constant, Value value) {
+    return ShapedType::isDynamic(constant) ? kb.index(value)
+                                           : kb.index(constant);
+  };
+  offset = kb.index(0);
+  Index extent = kb.index(1);
+  for (int64_t i = 0; i < rank; ++i) {
+    strides.push_back(choose(staticStrides[i], parts.getStrides()[i]));
+    extent = extent + (kb.index(parts.getSizes()[i]) - 1) * strides[i];
+  }
+  flat = memref::ReinterpretCastOp::create(
+      b, kb.loc,
+      MemRefType::get(
+          {ShapedType::kDynamic}, type.getElementType(),
+          StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, {1})),
+      parts.getBaseBuffer(), OpFoldResult(parts.getOffset()),
+      ArrayRef<OpFoldResult>{Value(extent)},
+      ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+}
+
+Value viewBytes(KernelBuilder &kb, Value flat) {
+  auto type = cast<MemRefType>(flat.getType());
+  if (!type.getElementType().isInteger(1))
+    return flat;
+  auto bytes = MemRefType::get(type.getShape(), kb.b.getI8Type(),
+                               type.getLayout(), type.getMemorySpace());
+  return UnrealizedConversionCastOp::create(kb.b, kb.loc, bytes, flat)
+      .getResult(0);
+}
+
 Index leadingSize(KernelBuilder &k, Value memref, int64_t trailing) {
   int64_t rank = cast<MemRefType>(memref.getType()).getRank();
   Index size = k.index(1);

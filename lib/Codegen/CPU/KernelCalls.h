@@ -18,6 +18,15 @@ namespace nibble::codegen {
 /// copied: kernels read contiguous memory only.
 mlir::Value flatten(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value);
 
+/// A flat view of `memref`, its offset, and the strides of its dimensions.
+void flattenStrided(KernelBuilder &kernel, mlir::Value memref,
+                    mlir::Value &flat, Index &offset,
+                    llvm::SmallVector<Index> &strides);
+
+/// Truth values as the bytes that they are in memory, for which there are
+/// vectors; any other memory as it is.
+mlir::Value viewBytes(KernelBuilder &kernel, mlir::Value flat);
+
 /// Product of all dimensions but the last `trailing`.
 Index leadingSize(KernelBuilder &kernel, mlir::Value memref, int64_t trailing);
 
@@ -41,10 +50,11 @@ private:
   mlir::SymbolTable &symbols;
 };
 
-/// Operations on integers and memrefs; they are erased.
+/// Operations on memrefs; they are erased.
 void convertInteger(MatMulIntegerOp op, KernelCalls &calls);
 void convertInteger(ConvIntegerOp op, KernelCalls &calls);
 void convertInteger(QuantizeDynamicOp op, KernelCalls &calls);
+void convertAttention(AttentionOp op, KernelCalls &calls);
 
 } // namespace nibble::codegen
 

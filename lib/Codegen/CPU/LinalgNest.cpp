@@ -8,6 +8,8 @@
 
 #include "nibble/Codegen/CPU/LinalgNest.h"
 
+#include "KernelCalls.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -58,65 +60,15 @@ static LogicalResult addLinear(AffineExpr expr, int64_t factor,
   return failure();
 }
 
-/// A flat view of `memref`, its offset, and the strides of its dimensions.
-static void flattenStrided(KernelBuilder &kb, Value memref, Value &flat,
-                           Index &offset, SmallVector<Index> &strides) {
-  auto type = cast<MemRefType>(memref.getType());
-  int64_t rank = type.getRank();
-  OpBuilder &b = kb.b;
-  if (type.getLayout().isIdentity()) {
-    offset = kb.index(0);
-    Index stride = kb.index(1);
-    strides.resize(rank);
-    for (int64_t i = rank - 1; i >= 0; --i) {
-      strides[i] = stride;
-      stride = stride * kb.dim(memref, i);
-    }
-    flat = kb.flatView(memref);
-    return;
-  }
-  auto parts = memref::ExtractStridedMetadataOp::create(b, kb.loc, memref);
-  int64_t staticOffset;
-  SmallVector<int64_t> staticStrides;
-  if (failed(type.getStridesAndOffset(staticStrides, staticOffset)))
-    llvm_unreachable("a strided layout has strides");
-  auto choose = [&](int64_t constant, Value value) {
-    return ShapedType::isDynamic(constant) ? kb.index(value)
-                                           : kb.index(constant);
-  };
-  offset = kb.index(0);
-  Index extent = kb.index(1);
-  for (int64_t i = 0; i < rank; ++i) {
-    strides.push_back(choose(staticStrides[i], parts.getStrides()[i]));
-    extent = extent + (kb.index(parts.getSizes()[i]) - 1) * strides[i];
-  }
-  flat = memref::ReinterpretCastOp::create(
-      b, kb.loc,
-      MemRefType::get(
-          {ShapedType::kDynamic}, type.getElementType(),
-          StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, {1})),
-      parts.getBaseBuffer(), OpFoldResult(parts.getOffset()),
-      ArrayRef<OpFoldResult>{Value(extent)},
-      ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
-}
-
-/// The memref of an access, flat; truth values become the bytes that they are
-/// in memory, for which there are vectors.
+/// The memref of an access, flat.
 static LinalgNest::Access makeAccess(KernelBuilder &kb, Value memref) {
   LinalgNest::Access access;
   flattenStrided(kb, memref, access.flat, access.offset, access.strides);
   auto type = cast<MemRefType>(memref.getType());
   access.isSmall = type.hasStaticShape() && type.getLayout().isIdentity() &&
                    type.getNumElements() < std::numeric_limits<int32_t>::max();
-  if (type.getElementType().isInteger(1)) {
-    access.isBool = true;
-    auto flat = cast<MemRefType>(access.flat.getType());
-    auto bytes = MemRefType::get(flat.getShape(), kb.b.getI8Type(),
-                                 flat.getLayout(), flat.getMemorySpace());
-    access.flat =
-        UnrealizedConversionCastOp::create(kb.b, kb.loc, bytes, access.flat)
-            .getResult(0);
-  }
+  access.isBool = type.getElementType().isInteger(1);
+  access.flat = viewBytes(kb, access.flat);
   return access;
 }
 

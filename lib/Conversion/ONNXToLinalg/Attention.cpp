@@ -9,6 +9,7 @@
 
 #include "Lowering.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 
 using namespace mlir;
 
@@ -40,18 +41,49 @@ static Value splitHeads(OpLowering &l, Value x, OpFoldResult heads) {
   return l.transpose(split, {0, 2, 1, 3});
 }
 
+/// The mask as [B, Hq, S, M], where each of the first three may also be 1. Of
+/// truth values or floats; other numbers are added as floats are.
+static Value getMask(OpLowering &l, const AttentionSizes &n, Type acc) {
+  Value mask = l.in(3);
+  int64_t rank = typeOf(mask).getRank();
+  if (rank > 4) {
+    (void)l.fail("the mask must have at most 4 dimensions");
+    return mask;
+  }
+  Type elem = typeOf(mask).getElementType();
+  if (!isa<FloatType>(elem) && !elem.isInteger(1))
+    mask = l.castElements(mask, acc, l.inUnsigned(3));
+  if (rank < 4) {
+    SmallVector<OpFoldResult> sizes(4 - rank, l.index(1));
+    llvm::append_range(sizes, l.sizes(mask));
+    mask = l.reshape(mask, sizes);
+  }
+  OpFoldResult covered = l.size(mask, 3);
+  if (getConstantIntValue(covered) != 1 && !l.knownEqual(covered, n.keys))
+    l.require(l.scalars().le(l.value(covered), l.value(n.keys)),
+              "the mask is longer than the keys");
+  OpFoldResult sizes[] = {n.batch, l.mul(n.kvHeads, n.group), n.queries};
+  for (auto [d, expected] : llvm::enumerate(sizes)) {
+    OpFoldResult size = l.size(mask, d);
+    if (l.isOne(mask, d) || l.knownEqual(size, expected))
+      continue;
+    Scalars s = l.scalars();
+    Value one = s.eq(l.value(size), l.value(l.index(1)));
+    Value same = s.eq(l.value(size), l.value(expected));
+    l.require(arith::OrIOp::create(l.b, l.loc, one, same),
+              "the mask does not fit the attention scores");
+  }
+  return mask;
+}
+
 /// The mask as [B, H, G, S, T], where each size may also be 1. A mask that is
 /// shorter than the keys excludes what it does not cover.
-static Value shapeMask(OpLowering &l, Value mask, const AttentionSizes &n) {
-  int64_t rank = typeOf(mask).getRank();
-  SmallVector<OpFoldResult> sizes(4 - rank, l.index(1));
-  llvm::append_range(sizes, l.sizes(mask));
+static Value expandMask(OpLowering &l, Value mask, const AttentionSizes &n) {
+  auto sizes = l.sizes(mask);
   if (getConstantIntValue(sizes[3]) != 1 && !l.knownEqual(sizes[3], n.keys)) {
     Type elem = typeOf(mask).getElementType();
-    SmallVector<OpFoldResult> low(rank, l.index(0)), high(rank, l.index(0));
+    SmallVector<OpFoldResult> low(4, l.index(0)), high(4, l.index(0));
     high.back() = l.sub(n.keys, sizes[3]);
-    l.require(l.scalars().le(l.value(sizes[3]), l.value(n.keys)),
-              "the mask is longer than the keys");
     Scalars s = l.scalars();
     mask = l.pad(mask, low, high,
                  isa<FloatType>(elem) ? s.lowest(elem) : s.integer(elem, 0));
@@ -161,46 +193,15 @@ static Value maskedSoftmax(OpLowering &l, Value scores, Type acc, Type elem) {
   });
 }
 
-/// Queries that share a key-value head are rows of one product, so that no
-/// head is repeated in memory.
-static LogicalResult lowerAttention(OpLowering &l) {
-  OpFoldResult qHeads = l.index(l.getInt("q_num_heads", 0));
-  OpFoldResult kvHeads = l.index(l.getInt("kv_num_heads", 0));
-  if (l.inRank(0) == 4) {
-    qHeads = l.size(l.in(0), 1);
-    kvHeads = l.size(l.in(1), 1);
-  }
-  OpFoldResult group = l.floorDiv(qHeads, l.max(kvHeads, l.index(1)));
-  l.requireEqual(l.mul(kvHeads, group), qHeads,
-                 "the number of query heads must be a multiple of the number "
-                 "of key-value heads");
-  if (l.failed())
-    return failure();
-  Value q = splitHeads(l, l.in(0), qHeads);
-  Value k = splitHeads(l, l.in(1), kvHeads);
-  Value v = splitHeads(l, l.in(2), kvHeads);
+/// The scores are an output too: they are a tensor of their own. Queries that
+/// share a key-value head are rows of one product, so that no head is repeated
+/// in memory.
+static LogicalResult lowerWithScores(OpLowering &l, Value q, Value k, Value v,
+                                     OpFoldResult past, Value mask,
+                                     const AttentionSizes &n) {
   Type elem = l.outElem(), acc = computeType(l.inElem(0));
-
-  OpFoldResult past = l.index(0);
-  if (l.has(4) != l.has(5))
-    return l.fail("past_key and past_value go together");
-  if (l.has(4)) {
-    past = l.size(l.in(4), 2);
-    k = l.concat({l.in(4), k}, 2);
-    v = l.concat({l.in(5), v}, 2);
-  }
-  l.results.assign(l.op->getNumResults(), Value());
-  if (l.hasResult(1))
-    l.results[1] = k;
-  if (l.hasResult(2))
-    l.results[2] = v;
-
-  AttentionSizes n{l.size(q, 0), kvHeads, group, l.size(q, 2), l.size(k, 2)};
-  l.requireEqual(l.size(v, 2), n.keys, "keys and values differ in length");
-  l.requireEqual(l.size(k, 0), n.batch, "queries and keys differ in batch");
-  l.requireEqual(l.size(v, 0), n.batch, "queries and values differ in batch");
   OpFoldResult width = l.size(q, 3), valueWidth = l.size(v, 3);
-  l.requireEqual(width, l.size(k, 3), "queries and keys differ in head size");
+  OpFoldResult qHeads = l.mul(n.kvHeads, n.group);
   OpFoldResult pairs = l.mul(n.batch, n.kvHeads);
   OpFoldResult rows = l.mul(n.group, n.queries);
   q = l.reshape(q, {n.batch, n.kvHeads, n.group, n.queries, width});
@@ -238,22 +239,20 @@ static LogicalResult lowerAttention(OpLowering &l) {
   visibility.queries = l.value(n.queries);
   if (l.has(6))
     visibility.lengths = l.in(6);
-  Value mask = l.has(3) ? shapeMask(l, l.in(3), n) : Value();
   Value biased = capped;
   if (mask || visibility.restricts())
-    biased = biasScores(l, capped, mask, visibility, n, acc);
+    biased = biasScores(l, capped, mask ? expandMask(l, mask, n) : mask,
+                        visibility, n, acc);
   Value weights = maskedSoftmax(l, biased, acc, acc);
 
   SmallVector<OpFoldResult> perHead{n.batch, qHeads, n.queries};
-  if (l.hasResult(3)) {
-    Value stages[] = {raw, capped, biased, weights};
-    int64_t mode = l.getInt("qk_matmul_output_mode", 0);
-    if (mode < 0 || mode > 3)
-      return l.fail("qk_matmul_output_mode must be 0, 1, 2 or 3");
-    SmallVector<OpFoldResult> sizes(perHead);
-    sizes.push_back(n.keys);
-    l.results[3] = l.castElements(l.reshape(stages[mode], sizes), l.outElem(3));
-  }
+  Value stages[] = {raw, capped, biased, weights};
+  int64_t mode = l.getInt("qk_matmul_output_mode", 0);
+  if (mode < 0 || mode > 3)
+    return l.fail("qk_matmul_output_mode must be 0, 1, 2 or 3");
+  SmallVector<OpFoldResult> sizes(perHead);
+  sizes.push_back(n.keys);
+  l.results[3] = l.castElements(l.reshape(stages[mode], sizes), l.outElem(3));
   Value y =
       l.matmul(l.reshape(weights, {pairs, rows, n.keys}),
                l.castElements(l.reshape(v, {pairs, n.keys, valueWidth}), acc),
@@ -266,6 +265,84 @@ static LogicalResult lowerAttention(OpLowering &l) {
     y = l.reshape(y, {n.batch, n.queries, l.mul(qHeads, valueWidth)});
   }
   l.results[0] = y;
+  return success();
+}
+
+/// One operation that keeps no scores. Canonicalization makes it read heads
+/// where the projections have them.
+static LogicalResult lowerAttention(OpLowering &l) {
+  OpFoldResult qHeads = l.index(l.getInt("q_num_heads", 0));
+  OpFoldResult kvHeads = l.index(l.getInt("kv_num_heads", 0));
+  bool byToken = l.inRank(0) == 3;
+  if (!byToken) {
+    qHeads = l.size(l.in(0), 1);
+    kvHeads = l.size(l.in(1), 1);
+  }
+  OpFoldResult group = l.floorDiv(qHeads, l.max(kvHeads, l.index(1)));
+  l.requireEqual(l.mul(kvHeads, group), qHeads,
+                 "the number of query heads must be a multiple of the number "
+                 "of key-value heads");
+  if (l.failed())
+    return failure();
+  Value q = splitHeads(l, l.in(0), qHeads);
+  Value k = splitHeads(l, l.in(1), kvHeads);
+  Value v = splitHeads(l, l.in(2), kvHeads);
+  Type acc = computeType(l.inElem(0));
+
+  OpFoldResult past = l.index(0);
+  if (l.has(4) != l.has(5))
+    return l.fail("past_key and past_value go together");
+  if (l.has(4)) {
+    past = l.size(l.in(4), 2);
+    k = l.concat({l.in(4), k}, 2);
+    v = l.concat({l.in(5), v}, 2);
+  }
+  l.results.assign(l.op->getNumResults(), Value());
+  if (l.hasResult(1))
+    l.results[1] = k;
+  if (l.hasResult(2))
+    l.results[2] = v;
+
+  AttentionSizes n{l.size(q, 0), kvHeads, group, l.size(q, 2), l.size(k, 2)};
+  l.requireEqual(l.size(v, 2), n.keys, "keys and values differ in length");
+  l.requireEqual(l.size(k, 0), n.batch, "queries and keys differ in batch");
+  l.requireEqual(l.size(v, 0), n.batch, "queries and values differ in batch");
+  l.requireEqual(l.size(v, 1), kvHeads, "keys and values differ in heads");
+  l.requireEqual(l.size(q, 3), l.size(k, 3),
+                 "queries and keys differ in head size");
+  if (l.has(6))
+    l.requireEqual(l.size(l.in(6), 0), n.batch,
+                   "queries and nonpad_kv_seqlen differ in batch");
+  Value mask = l.has(3) ? getMask(l, n, acc) : Value();
+  if (l.failed())
+    return failure();
+  if (l.hasResult(3))
+    return lowerWithScores(l, q, k, v, past, mask, n);
+
+  OpFoldResult valueWidth = l.size(v, 3);
+  SmallVector<int64_t> shape;
+  for (OpFoldResult size : {n.batch, n.queries, qHeads, valueWidth})
+    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+  if (!byToken)
+    std::swap(shape[1], shape[2]);
+  bool shifted = !l.has(6) && getConstantIntValue(past) != 0;
+  FloatAttr scale;
+  if (l.hasAttr("scale"))
+    scale = l.b.getF64FloatAttr(l.getFloat("scale", 1));
+  auto y = AttentionOp::create(
+      l.b, l.loc, RankedTensorType::get(shape, l.outElem()), q, k, v, mask,
+      l.has(6) ? l.in(6) : Value(), shifted ? l.value(past) : Value(),
+      /*outs=*/Value(), scale, APFloat(std::max(l.getFloat("softcap", 0), 0.0)),
+      /*causal=*/l.getInt("is_causal", 0) != 0,
+      std::max<int64_t>(l.getInt("left_window_size", -1), -1),
+      std::max<int64_t>(l.getInt("right_window_size", -1), -1),
+      /*query_by_token=*/false, /*key_by_token=*/false,
+      /*value_by_token=*/false, /*result_by_token=*/byToken,
+      l.b.getStrArrayAttr({l.layerName()}));
+  l.results[0] = y.getResult();
+  if (byToken)
+    l.results[0] = l.reshape(y.getResult(),
+                             {n.batch, n.queries, l.mul(qHeads, valueWidth)});
   return success();
 }
 

@@ -324,6 +324,13 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       return sizeOf(product.getInput(), dim);
     if (auto conv = dyn_cast<nibble::ConvOp>(def); conv && dim == 0)
       return sizeOf(conv.getInput(), dim);
+    if (auto attention = dyn_cast<nibble::AttentionOp>(def)) {
+      bool swapped =
+          attention.getResultByToken() != attention.getQueryByToken();
+      if (dim == 3)
+        return sizeOf(attention.getValue(), 3);
+      return sizeOf(attention.getQuery(), swapped && dim > 0 ? 3 - dim : dim);
+    }
     if (auto gather = dyn_cast<nibble::GatherOp>(def);
         gather && dim < type.getRank() - 1)
       return sizeOf(gather.getIndices(), dim);

@@ -83,7 +83,8 @@ void FewRowsEmitter::emit() {
   parts = memref::AllocOp::create(kb.b, kb.loc, type,
                                   ValueRange{partAt(units, kb.index(0))},
                                   kb.b.getI64IntegerAttr(64));
-  Index work = pairs * rows * args.keys * (args.width + args.valueWidth);
+  // Keys that are in a cache are soon through: threads must pay.
+  Index work = pairs * rows * args.keys * (args.width + args.valueWidth) / 2;
   kb.parallelRanges(units, kb.tasksFor(work, units), [&](Index lo, Index hi) {
     queries = takeScratch(padded(args.width) * maxFewRows,
                           stackSize(maxFewRows, spec.width));

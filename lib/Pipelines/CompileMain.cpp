@@ -74,6 +74,11 @@ struct CommandLine {
   cl::list<std::string> dims{
       "dim", cl::desc("fix a symbolic dimension; may be repeated"),
       cl::value_desc("NAME=N"), cl::cat(general)};
+  cl::opt<bool> fuseOperators{
+      "fuse-operators",
+      cl::desc("decomposed attention, normalization, rotary embedding and "
+               "activations become operators again (default true)"),
+      cl::init(defaults.fuseOperators), cl::cat(general)};
   cl::list<std::string> plugins{"load-pass-plugin",
                                 cl::desc("load passes from a shared library"),
                                 cl::value_desc("FILE"), cl::cat(general)};
@@ -186,6 +191,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
     options.emit = emit.getValue();
   if (compileTo.getNumOccurrences())
     options.compileTo = compileTo.getValue();
+  options.fuseOperators = fuseOperators;
   options.dims.assign(dims.begin(), dims.end());
   options.quantize = quantize;
   options.method = method;

@@ -109,9 +109,12 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     }
   };
   switch (phase) {
-  case Phase::ONNX:
-    buildOnnxPipeline(passes);
+  case Phase::ONNX: {
+    OnnxPipelineOptions onnx;
+    onnx.fuseOperators = options.fuseOperators;
+    buildOnnxPipeline(passes, onnx);
     break;
+  }
   case Phase::Nibble:
     buildNibblePipeline(passes);
     break;

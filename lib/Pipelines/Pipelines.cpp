@@ -28,10 +28,16 @@ static void add(OpPassManager &passes, const Twine &pipeline) {
     llvm::report_fatal_error(Twine("pipeline does not parse: ") + message);
 }
 
-void nibble::buildOnnxPipeline(OpPassManager &passes) {
+void nibble::buildOnnxPipeline(OpPassManager &passes,
+                               const OnnxPipelineOptions &options) {
   // Decomposition needs ranks and leaves types open.
   add(passes, "onnx-normalize-opset,onnx-infer-shapes,onnx-decompose-microsoft,"
               "onnx-infer-shapes,canonicalize,cse");
+  // Forms are found where equal values are one, and give more precise types.
+  if (options.fuseOperators)
+    add(passes, "func.func(onnx-fuse-activation,onnx-fuse-normalization,"
+                "onnx-fuse-rotary,onnx-fuse-attention),onnx-infer-shapes,"
+                "canonicalize,cse");
 }
 
 void nibble::buildNibblePipeline(OpPassManager &passes) {
@@ -92,9 +98,10 @@ void nibble::buildLLVMPipeline(OpPassManager &passes) {
 }
 
 void nibble::registerPipelines() {
-  PassPipelineRegistration<>("nibble-onnx-pipeline",
-                             "Phase onnx: newest opset, shapes, constants",
-                             buildOnnxPipeline);
+  PassPipelineRegistration<OnnxPipelineOptions>(
+      "nibble-onnx-pipeline",
+      "Phase onnx: newest opset, shapes, constants, fused forms",
+      buildOnnxPipeline);
   PassPipelineRegistration<>(
       "nibble-legalize-pipeline",
       "Phase nibble: quantizable operations, the rest to linalg",

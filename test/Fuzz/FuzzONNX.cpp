@@ -24,7 +24,7 @@ static LogicalResult compile(MLIRContext *context, StringRef path) {
   if (!module)
     return failure();
   PassManager passes(context, ModuleOp::getOperationName());
-  buildOnnxPipeline(passes);
+  buildOnnxPipeline(passes, OnnxPipelineOptions());
   if (failed(passes.run(*module)))
     return failure();
   return verify(*module);

@@ -67,6 +67,9 @@ struct CompileOptions {
   std::string configFile;
   bool allowUnfused = false;
 
+  /// Whether decomposed forms become operators again.
+  bool fuseOperators = true;
+
   // Shapes: NAME=N.
   std::vector<std::string> dims;
 

@@ -21,6 +21,16 @@
 
 namespace nibble {
 
+/// Options of the phase that works on ONNX operators.
+struct OnnxPipelineOptions
+    : public mlir::PassPipelineOptions<OnnxPipelineOptions> {
+  Option<bool> fuseOperators{
+      *this, "fuse-operators",
+      llvm::cl::desc("decomposed attention, normalization, rotary embedding "
+                     "and activations become operators again"),
+      llvm::cl::init(true)};
+};
+
 /// Options of the quantizing phase, as on the command line of nibble-compile.
 struct QuantizePipelineOptions
     : public mlir::PassPipelineOptions<QuantizePipelineOptions> {
@@ -66,8 +76,10 @@ struct VectorPipelineOptions
                     llvm::cl::init(false)};
 };
 
-/// `onnx`: old operator forms to the newest, shapes, folded constants.
-void buildOnnxPipeline(mlir::OpPassManager &passes);
+/// `onnx`: old operator forms to the newest, shapes, folded constants, and
+/// operators that exporters decompose.
+void buildOnnxPipeline(mlir::OpPassManager &passes,
+                       const OnnxPipelineOptions &options);
 /// `nibble`: quantizable operations found, everything else to linalg.
 void buildNibblePipeline(mlir::OpPassManager &passes);
 /// The first step of `quantized` alone: a scheme for each weight.

@@ -333,6 +333,21 @@ static Type getSignatureType(InferContext &context, OpSignature signature,
   return {};
 }
 
+void onnx::nameArgumentDims(FunctionOpInterface func, InferState &state) {
+  for (BlockArgument argument : func.getArguments()) {
+    auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                  ONNXDialect::kDimNamesAttr);
+    std::optional<Shape> shape = state.getShape(argument);
+    if (!names || !shape || names.size() != shape->size())
+      continue;
+    for (auto [dim, attr] : llvm::zip_equal(*shape, names))
+      if (auto name = dyn_cast<StringAttr>(attr);
+          name && !name.empty() && !dim.isConstant())
+        dim = state.getNamedSymbol(name.getValue());
+    state.setShape(argument, *shape);
+  }
+}
+
 LogicalResult onnx::inferResultTypes(Operation *op, InferState &state,
                                      bool &changed) {
   auto iface = dyn_cast<ONNXOpInterface>(op);

@@ -45,22 +45,6 @@ private:
 };
 } // namespace
 
-/// Gives the dimensions of the arguments the symbols of their names.
-static void nameArgumentDims(func::FuncOp func, InferState &state) {
-  for (BlockArgument argument : func.getArguments()) {
-    auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
-                                                  ONNXDialect::kDimNamesAttr);
-    std::optional<Shape> shape = state.getShape(argument);
-    if (!names || !shape || names.size() != shape->size())
-      continue;
-    for (auto [dim, attr] : llvm::zip_equal(*shape, names))
-      if (auto name = dyn_cast<StringAttr>(attr);
-          name && !name.empty() && !dim.isConstant())
-        dim = state.getNamedSymbol(name.getValue());
-    state.setShape(argument, *shape);
-  }
-}
-
 /// What is known from both types; null if they contradict each other.
 static TensorType mergeTypes(TensorType a, TensorType b) {
   Type element = isa<UnknownType>(a.getElementType()) ? b.getElementType()

@@ -21,6 +21,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Operation.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
 #include <optional>
@@ -45,6 +46,9 @@ public:
   }
   /// The integer of a constant.
   int64_t getConstant() const { return factor; }
+  /// The factor of the product of `getSymbols`; a constant has none of these.
+  int64_t getFactor() const { return factor; }
+  llvm::ArrayRef<unsigned> getSymbols() const { return symbols; }
   /// As in a tensor type: the integer, or ShapedType::kDynamic.
   int64_t toStatic() const;
 
@@ -162,6 +166,10 @@ private:
 /// An unknown size against a known one above 1 is taken to be that one.
 bool broadcastShapes(llvm::ArrayRef<Dim> a, llvm::ArrayRef<Dim> b,
                      Shape &result);
+
+/// Gives the dimensions of a function's arguments the symbols of their names
+/// (`onnx.dim_names`).
+void nameArgumentDims(mlir::FunctionOpInterface function, InferState &state);
 
 /// Infers the results of `op` and refines their types in place; sets `changed`
 /// if a type became more precise. Its regions have been inferred before.

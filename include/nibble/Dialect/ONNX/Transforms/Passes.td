@@ -176,4 +176,150 @@ def ONNXPropagateQuantizationPass
   let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
+class ONNXFusePass<string name, string title>
+    : Pass<"onnx-fuse-" # name, "::mlir::func::FuncOp"> {
+  let summary = title;
+  let statistics = [Statistic<"numFused", "num-fused", "Forms that were fused">];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
+def ONNXFuseActivationPass
+    : ONNXFusePass<"activation", "Write activations as one operator each"> {
+  let description = [{
+    Exporters without an operator for an activation write what it computes. The
+    forms of Gelu (by erf, and by tanh with a cube as Pow or products), Swish
+    (also with a factor, "QuickGelu"), Softplus, Mish and HardSwish become the
+    operators, whatever the order and grouping of the factors. The constants
+    must be the right ones up to the rounding of the element type, and nothing
+    else may use a value inside of the form.
+
+    A form that is nearly one of these gets a missed remark of the category
+    `fusion` that says what differs.
+
+    Before:
+    ```mlir
+    %0 = onnx.Div(%x, %sqrt2) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+    %1 = onnx.Erf(%0) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    %2 = onnx.Add(%1, %one) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+    %3 = onnx.Mul(%x, %2) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+    %y = onnx.Mul(%3, %half) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+    ```
+    After:
+    ```mlir
+    %y = onnx.Gelu(%x) {approximate = "none"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+}
+
+def ONNXFuseNormalizationPass
+    : ONNXFusePass<"normalization", "Write normalizations as one operator each"> {
+  let description = [{
+    `d / sqrt(mean(d^2) + epsilon)` over the last dimensions becomes
+    RMSNormalization, or LayerNormalization where d is a tensor less its mean
+    over the same dimensions. The square is a Pow or a product, the quotient a
+    division, a product with a reciprocal or a power of -1/2. A product with a
+    weight of the normalized shape and, of LayerNormalization, a sum with a bias
+    belong to it; without a weight it is a constant of ones. Casts around the
+    form from f16 or bf16 to f32 and back become `stash_type`.
+
+    A mean over other dimensions, an epsilon that is not constant and the like
+    leave the form, with a missed remark of the category `fusion`.
+
+    Before:
+    ```mlir
+    %0 = onnx.Pow(%x, %two) : (tensor<?x?x64xf32>, tensor<f32>) -> tensor<?x?x64xf32>
+    %1 = onnx.ReduceMean(%0, %last) : (tensor<?x?x64xf32>, tensor<1xi64>) -> tensor<?x?x1xf32>
+    %2 = onnx.Add(%1, %eps) : (tensor<?x?x1xf32>, tensor<f32>) -> tensor<?x?x1xf32>
+    %3 = onnx.Sqrt(%2) : (tensor<?x?x1xf32>) -> tensor<?x?x1xf32>
+    %4 = onnx.Div(%x, %3) : (tensor<?x?x64xf32>, tensor<?x?x1xf32>) -> tensor<?x?x64xf32>
+    %y = onnx.Mul(%w, %4) : (tensor<64xf32>, tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+    ```
+    After:
+    ```mlir
+    %y = onnx.RMSNormalization(%x, %w) {epsilon = 1.0e-6 : f32} : (tensor<?x?x64xf32>, tensor<64xf32>) -> tensor<?x?x64xf32>
+    ```
+  }];
+}
+
+def ONNXFuseRotaryPass
+    : ONNXFusePass<"rotary", "Write rotary embeddings as one operator"> {
+  let description = [{
+    `x * cos + rotate(x) * sin`, where rotate exchanges the halves of the last
+    dimension (or, interleaved, neighbours) and negates the second of each pair
+    (a, b), becomes RotaryEmbedding; so does `[a * cos - b * sin, b * cos + a *
+    sin]`. The operator takes each cosine once: the pass proves that the halves
+    of cosines and sines are equal, from the Concat of one tensor with itself or
+    from a constant, through operators that keep it so, and computes half of
+    them. A Concat with a part of x that is not rotated is `rotary_embedding_dim`.
+    Heads are the dimension on which the cosines do not depend: the second or,
+    for the operator of rank 3, the third.
+
+    What looks like a rotation and stays gets a missed remark of the category
+    `fusion`.
+
+    Before:
+    ```mlir
+    %c = onnx.Concat(%f, %f) {axis = -1 : i64} : (tensor<1x1x7x4xf32>, tensor<1x1x7x4xf32>) -> tensor<1x1x7x8xf32>
+    %cos = onnx.Cos(%c) : (tensor<1x1x7x8xf32>) -> tensor<1x1x7x8xf32>
+    %sin = onnx.Sin(%c) : (tensor<1x1x7x8xf32>) -> tensor<1x1x7x8xf32>
+    %a, %b = onnx.Split(%x, %none) {axis = -1 : i64, num_outputs = 2 : i64} : (tensor<1x4x7x8xf32>, none) -> (tensor<1x4x7x4xf32>, tensor<1x4x7x4xf32>)
+    %n = onnx.Neg(%b) : (tensor<1x4x7x4xf32>) -> tensor<1x4x7x4xf32>
+    %r = onnx.Concat(%n, %a) {axis = -1 : i64} : (tensor<1x4x7x4xf32>, tensor<1x4x7x4xf32>) -> tensor<1x4x7x8xf32>
+    %0 = onnx.Mul(%x, %cos) : (tensor<1x4x7x8xf32>, tensor<1x1x7x8xf32>) -> tensor<1x4x7x8xf32>
+    %1 = onnx.Mul(%r, %sin) : (tensor<1x4x7x8xf32>, tensor<1x1x7x8xf32>) -> tensor<1x4x7x8xf32>
+    %y = onnx.Add(%0, %1) : (tensor<1x4x7x8xf32>, tensor<1x4x7x8xf32>) -> tensor<1x4x7x8xf32>
+    ```
+    After (squeezing the heads of %cos and %sin left out):
+    ```mlir
+    %cos = onnx.Cos(%f) : (tensor<1x7x4xf32>) -> tensor<1x7x4xf32>
+    %sin = onnx.Sin(%f) : (tensor<1x7x4xf32>) -> tensor<1x7x4xf32>
+    %y = onnx.RotaryEmbedding(%x, %cos, %sin, %none) : (tensor<1x4x7x8xf32>, tensor<1x7x4xf32>, tensor<1x7x4xf32>, none) -> tensor<1x4x7x8xf32>
+    ```
+  }];
+}
+
+def ONNXFuseAttentionPass
+    : ONNXFusePass<"attention", "Write attention as one operator"> {
+  let description = [{
+    A Softmax between two products, `softmax(scale * q k^T + mask) v`, becomes
+    Attention. Factors of scores, queries and keys become `scale`, c * tanh(s /
+    c) becomes `softcap`; keys may be transposed in any way. Heads of keys and
+    values that are repeated (Unsqueeze, Expand, Reshape) are not, and a Concat
+    with keys and values of the past becomes the operands `past_key` and
+    `past_value`, with the present ones as results. Queries, keys and values
+    that are transposed from rank 3, with or without a RotaryEmbedding between,
+    give the operator of rank 3.
+
+    A mask that Range, comparisons, Trilu, Where and the like compute from
+    positions alone is proven to be `is_causal` or a window, by evaluating it at
+    a symbolic position; of a conjunction that hides scores by -infinity, the
+    part that is. Every other mask stays as the operand. A finite number in a
+    mask is taken for -infinity only if every row is sure to see a key: a row
+    that sees none has equal weights with the one, and none with the other.
+
+    What looks like attention and stays gets a missed remark of the category
+    `fusion`.
+
+    Before:
+    ```mlir
+    %0 = onnx.Transpose(%k) {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x8xf32>) -> tensor<?x4x8x?xf32>
+    %1 = onnx.MatMul(%q, %0) : (tensor<?x4x?x8xf32>, tensor<?x4x8x?xf32>) -> tensor<?x4x?x?xf32>
+    %2 = onnx.Mul(%1, %scale) : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xf32>
+    %3 = onnx.Add(%2, %m) : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
+    %4 = onnx.Softmax(%3) : (tensor<?x4x?x?xf32>) -> tensor<?x4x?x?xf32>
+    %y = onnx.MatMul(%4, %v) : (tensor<?x4x?x?xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
+    ```
+    After:
+    ```mlir
+    %y, %pk, %pv, %s = onnx.Attention(%q, %k, %v, %m, %none, %none, %none) {scale = 0.353553385 : f32}
+      : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x1x?x?xf32>, none, none, none)
+      -> (tensor<?x4x?x8xf32>, none, none, none)
+    ```
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Forms that were fused">,
+    Statistic<"numFolded", "num-folded", "Operators that became rank 3">
+  ];
+}
+
 #endif // NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD

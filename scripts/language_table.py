@@ -4,17 +4,19 @@
 """Prints what quantization costs a language model: memory, quality and speed.
 
     python3 scripts/language_table.py --text FILE [--model smollm2] [--windows 4]
-        [--plot table.svg]
+        [--plot table.svg] [--markdown table.md]
 
-Each scheme is compiled, scored on the text (perplexity, KL divergence from the
-float model, equal most likely tokens), and generates some tokens. The plot shows
-perplexity over the bytes of the weights.
+Each scheme is compiled; all are scored on the text (perplexity, KL divergence
+from the float model, equal most likely tokens), window by window in turn; then
+they take turns in generating some tokens. The plot shows perplexity over the bytes
+of the weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import sys
 import tempfile
 import time
@@ -24,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 import nibble  # noqa: E402
+from measure import machine  # noqa: E402
 from nibble.fetch import PUBLISHED  # noqa: E402
 
 SCHEMES = {
@@ -31,10 +34,14 @@ SCHEMES = {
     "W8 per channel": nibble.QuantizationConfig("W8A16", group_size=-1, scale_type="f32"),
     "W4 g32": nibble.QuantizationConfig("W4A16", group_size=32, symmetric=False),
     "W4 g64": nibble.QuantizationConfig("W4A16", group_size=64, symmetric=False),
-    "W4 g128 (ragged)": nibble.QuantizationConfig("W4A16", group_size=128, symmetric=False),
+    "W4 g128": nibble.QuantizationConfig("W4A16", group_size=128, symmetric=False),
+    "W4 g192": nibble.QuantizationConfig("W4A16", group_size=192, symmetric=False),
     "W4 g64 symmetric": nibble.QuantizationConfig("W4A16", group_size=64),
     "W3 g64": nibble.QuantizationConfig("W3A16", group_size=64, symmetric=False),
 }
+
+
+ROUNDS, NEW_TOKENS = 3, 16
 
 
 @dataclass
@@ -45,35 +52,53 @@ class Row:
     weights: int
     """Bytes."""
     memory: int
-    """Bytes of keys, values and intermediate results."""
+    """Bytes of keys, values and intermediate results, after a window."""
     score: nibble.Perplexity
     rate: float
     """New tokens per second, one text."""
 
 
-def measure(name: str, path: Path, tokens: list[int], args, reference) -> tuple[Row, nibble.Model]:
-    model = nibble.Model(path)
-    score = nibble.perplexity(model, tokens, args.window, reference, args.windows)
-    prompt, count = tokens[:32], 16
-    steps = nibble.generate(model, prompt, len(prompt) + count, stops=())
+def seconds_per_token(model: nibble.Model, prompt: list[int]) -> float:
+    steps = nibble.generate(model, prompt, len(prompt) + NEW_TOKENS, stops=())
     next(steps)  # Reads the prompt.
     start = time.perf_counter()
-    for _ in range(count):
+    for _ in range(NEW_TOKENS):
         next(steps)
-    rate = count / (time.perf_counter() - start)
-    return Row(name, model.weight_bytes, model.context_memory, score, rate), model
+    return (time.perf_counter() - start) / NEW_TOKENS
+
+
+def measure(models: dict[str, nibble.Model], tokens: list[int], args) -> list[Row]:
+    """All schemes, in turns: a machine whose speed drifts is fair to all."""
+
+    def progress(done: int, count: int, value: float) -> None:
+        passed = time.perf_counter() - start
+        left = passed / done * (count - done)
+        print(f"window {done} of {count}, {left:.0f} s left", file=sys.stderr)
+
+    start = time.perf_counter()
+    scores = nibble.perplexities(
+        models, tokens, args.window, models["float"], args.windows, progress
+    )
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, model in models.items():
+            times[name].append(seconds_per_token(model, tokens[:32]))
+    return [
+        Row(name, model.weight_bytes, model.context_memory, scores[name],
+            1 / statistics.median(times[name]))
+        for name, model in models.items()
+    ]  # fmt: skip
 
 
 def cells(row: Row) -> list[str]:
     s = row.score
-    compared = s.kl_divergence is not None
     return [
         row.name,
         f"{row.weights / 1e6:.1f}",
         f"{row.memory / 1e6:.1f}",
         f"{s.perplexity:.3f}",
-        f"{s.kl_divergence:.4f}" if compared else "",
-        f"{100 * s.same_top:.1f}" if compared else "",
+        f"{s.kl_divergence:.4f}",
+        f"{100 * s.same_top:.1f}",
         f"{row.rate:.1f}",
     ]
 
@@ -108,6 +133,48 @@ def plot(rows: list[Row]) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
+PAGE = """# What quantization costs SmolLM2-135M
+
+Made by `{command}`; do not edit. Measured in that run on: {machine}.
+
+{title}: {tokens} tokens of {text} in {windows} windows of {window}; weights rounded to nearest,
+without calibration; embedding and head stay float. Groups of 128 weights are ragged here: the
+model is 576 wide. `symmetric` has no zero points. KL is the divergence of the distributions from
+the float model's, in nats per token; `same top` is how often both have the same most likely token;
+`tokens/s` is for one text, the median of {rounds} rounds in turn. Weights include the float
+embedding.
+
+{table}
+
+![Perplexity over the size of the weights]({plot})
+"""
+
+
+def write_page(rows: list[Row], table: list[list[str]], args) -> None:
+    image = args.plot or args.markdown.with_suffix(".svg")
+    image.write_text(plot(rows), encoding="utf-8")
+    lines = ["| " + " | ".join(line) + " |" for line in table]
+    lines.insert(1, "|---" + "|---:" * (len(HEAD) - 1) + "|")
+    theta = f" --rope-theta={args.rope_theta:g}" if args.rope_theta else ""
+    score = rows[0].score
+    args.markdown.write_text(
+        PAGE.format(
+            command=f"python scripts/language_table.py --text={args.text.name} "
+            f"--windows={args.windows}{theta} --markdown={args.markdown.name}",
+            machine=machine(),
+            title=args.model,
+            tokens=score.tokens,
+            text=args.text.name,
+            windows=score.windows,
+            window=score.window,
+            rounds=ROUNDS,
+            table="\n".join(lines),
+            plot=image.name,
+        ),
+        encoding="utf-8",
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="smollm2", help="what `nibble export` reads, or a name")
@@ -117,8 +184,11 @@ def main() -> int:
     parser.add_argument("--rope-theta", type=float, help="as for export")
     parser.add_argument("--schemes", nargs="*", default=list(SCHEMES), choices=list(SCHEMES))
     parser.add_argument("--plot", type=Path, metavar="FILE.svg")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write a page, and a plot")
     args = parser.parse_args()
-    rows: list[Row] = []
+    for path in (args.plot, args.markdown):
+        if path and not path.parent.is_dir():
+            parser.error(f"{path.parent}: no such folder")
     with tempfile.TemporaryDirectory() as place:
         source = nibble.fetch(args.model) if args.model in PUBLISHED else Path(args.model)
         print(f"exporting {source.name}", file=sys.stderr)
@@ -127,21 +197,22 @@ def main() -> int:
         )
         codec = nibble.load_codec(exported.parent)
         tokens = codec.encode(args.text.read_text(encoding="utf-8"), special=False)
-        reference = None
+        models = {}
         for name in dict.fromkeys(["float", *args.schemes]):
-            print(f"compiling and scoring {name}", file=sys.stderr)
-            binary = Path(place, "model.so")
+            print(f"compiling {name}", file=sys.stderr)
+            binary = Path(place, f"{len(models)}.so")
             nibble.compile(exported, binary, SCHEMES[name], weights="embedded")
-            row, model = measure(name, binary, tokens, args, reference)
-            reference = reference or model
-            rows.append(row)
+            models[name] = nibble.Model(binary)
             binary.unlink()
+        rows = measure(models, tokens, args)
     table = [HEAD, *map(cells, rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(HEAD))]
     for line in table:
         print("  ".join(cell.rjust(w) if i else cell.ljust(w)
                         for i, (cell, w) in enumerate(zip(line, widths))))  # fmt: skip
-    if args.plot:
+    if args.markdown:
+        write_page(rows, table, args)
+    elif args.plot:
         args.plot.write_text(plot(rows), encoding="utf-8")
     return 0
 

@@ -25,7 +25,7 @@ from .export import (
 from .fetch import fetch
 from .generate import empty_cache, generate, step
 from .language import LanguageModel
-from .perplexity import Perplexity, perplexity
+from .perplexity import Perplexity, perplexities, perplexity
 from .runtime import LayerProfile, Model, TensorInfo
 from .sampling import Sampler, Sampling
 from .sources import prepare
@@ -58,6 +58,7 @@ __all__ = [
     "generate",
     "load",
     "load_codec",
+    "perplexities",
     "perplexity",
     "prepare",
     "read_llama2c",

@@ -12,8 +12,8 @@ model) in nats, and how often both hold the same token for the most likely.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -58,6 +58,95 @@ def _log_probabilities(model: Runnable, tokens: np.ndarray):
         yield log_softmax(logits[0])
 
 
+@dataclass
+class _Scores:
+    """What one model gathers, window by window: an array for each step."""
+
+    nll: list[np.ndarray] = field(default_factory=list)
+    divergence: list[np.ndarray] = field(default_factory=list)
+    same: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, ours: np.ndarray, wanted: np.ndarray) -> None:
+        self.nll.append(-np.take_along_axis(ours, wanted, 1)[:, 0])
+
+    def compare(self, ours: np.ndarray, base: np.ndarray) -> None:
+        if base.shape != ours.shape:
+            raise NibbleError(
+                f"the reference model has {base.shape[1]} tokens, the model {ours.shape[1]}"
+            )
+        self.divergence.append((np.exp(base) * (base - ours)).sum(1))
+        self.same.append(base.argmax(1) == ours.argmax(1))
+
+    def mean(self) -> float:
+        return float(np.concatenate(self.nll).mean())
+
+    def result(self, windows: int, window: int, reference: _Scores | None) -> Perplexity:
+        scores = np.concatenate(self.nll)
+        extra = {}
+        if reference is not None:
+            divergence = np.concatenate(self.divergence)
+            extra = dict(
+                reference_perplexity=math.exp(reference.mean()),
+                kl_divergence=float(divergence.mean()),
+                kl_divergence_99=float(np.percentile(divergence, 99)),
+                same_top=float(np.concatenate(self.same).mean()),
+            )
+        return Perplexity(
+            perplexity=math.exp(self.mean()),
+            nll=self.mean(),
+            error=float(scores.std() / math.sqrt(len(scores))),
+            tokens=len(scores),
+            windows=windows,
+            window=window,
+            **extra,
+        )
+
+
+def perplexities(
+    models: Mapping[str, Runnable],
+    tokens: Sequence[int],
+    window: int = 512,
+    reference: Runnable | None = None,
+    windows: int | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> dict[str, Perplexity]:
+    """Scores several models on one text, the reference model once for all.
+
+    The arguments are those of `perplexity`; `progress` hears of the first model.
+    """
+    if not models:
+        raise NibbleError("there is no model to score")
+    if window < 2:
+        raise NibbleError(f"window is {window}, expected at least 2 tokens")
+    count = len(tokens) // window
+    if windows is not None:
+        count = min(count, windows)
+    if count == 0:
+        raise NibbleError(f"the text has {len(tokens)} tokens, fewer than a window of {window}")
+    base_scores = _Scores() if reference is not None else None
+    found = {name: _Scores() for name in models}
+    for number in range(count):
+        part = np.asarray(tokens[number * window : (number + 1) * window], np.int64)
+        # The last token predicts nothing of this window.
+        fed, targets = part[:-1], part[1:]
+        theirs = _log_probabilities(reference, fed) if reference is not None else None
+        runs = {name: _log_probabilities(model, fed) for name, model in models.items()}
+        for begin in range(0, len(fed), _STEP):
+            wanted = targets[begin : begin + _STEP, None]
+            base = None
+            if theirs is not None:
+                base = next(theirs)
+                base_scores.add(base, wanted)
+            for name, run in runs.items():
+                ours = next(run)
+                found[name].add(ours, wanted)
+                if base is not None:
+                    found[name].compare(ours, base)
+        if progress:
+            progress(number + 1, count, math.exp(next(iter(found.values())).mean()))
+    return {name: scores.result(count, window, base_scores) for name, scores in found.items()}
+
+
 def perplexity(
     model: Runnable,
     tokens: Sequence[int],
@@ -80,52 +169,5 @@ def perplexity(
     Raises:
       NibbleError: the text is shorter than a window, or the vocabularies differ.
     """
-    if window < 2:
-        raise NibbleError(f"window is {window}, expected at least 2 tokens")
-    count = len(tokens) // window
-    if windows is not None:
-        count = min(count, windows)
-    if count == 0:
-        raise NibbleError(f"the text has {len(tokens)} tokens, fewer than a window of {window}")
-    nll, reference_nll, kl, same = [], [], [], []
-    for number in range(count):
-        part = np.asarray(tokens[number * window : (number + 1) * window], np.int64)
-        # The last token predicts nothing of this window.
-        fed, targets = part[:-1], part[1:]
-        theirs = _log_probabilities(reference, fed) if reference is not None else None
-        done = 0
-        for ours in _log_probabilities(model, fed):
-            wanted = targets[done : done + len(ours), None]
-            done += len(ours)
-            nll.append(-np.take_along_axis(ours, wanted, 1)[:, 0])
-            if theirs is None:
-                continue
-            base = next(theirs)
-            if base.shape != ours.shape:
-                raise NibbleError(
-                    f"the reference model has {base.shape[1]} tokens, the model {ours.shape[1]}"
-                )
-            reference_nll.append(-np.take_along_axis(base, wanted, 1)[:, 0])
-            kl.append((np.exp(base) * (base - ours)).sum(1))
-            same.append(base.argmax(1) == ours.argmax(1))
-        if progress:
-            progress(number + 1, count, math.exp(np.concatenate(nll).mean()))
-    scores = np.concatenate(nll)
-    extra = {}
-    if reference is not None:
-        divergence = np.concatenate(kl)
-        extra = dict(
-            reference_perplexity=math.exp(np.concatenate(reference_nll).mean()),
-            kl_divergence=float(divergence.mean()),
-            kl_divergence_99=float(np.percentile(divergence, 99)),
-            same_top=float(np.concatenate(same).mean()),
-        )
-    return Perplexity(
-        perplexity=math.exp(scores.mean()),
-        nll=float(scores.mean()),
-        error=float(scores.std() / math.sqrt(len(scores))),
-        tokens=len(scores),
-        windows=count,
-        window=window,
-        **extra,
-    )
+    scores = perplexities({"": model}, tokens, window, reference, windows, progress)
+    return scores[""]

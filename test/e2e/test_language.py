@@ -21,6 +21,7 @@ from nibble import (
     Sampler,
     Sampling,
     load_codec,
+    perplexities,
     perplexity,
 )
 from nibble.__main__ import main
@@ -245,6 +246,9 @@ class Stories(unittest.TestCase):
         self.assertAlmostEqual(got.same_top, same / count)
         own = perplexity(model, text, window=40, reference=model, windows=2)
         self.assertEqual((own.kl_divergence, own.same_top), (0, 1))
+        both = perplexities({"q": quantized, "f": model}, text, 40, s.load(s.MODELS / "stories.onnx"), 6)
+        self.assertEqual(both["q"], got)
+        self.assertEqual(both["f"].perplexity, got.reference_perplexity)
         with self.assertRaisesRegex(NibbleError, "fewer than a window"):
             perplexity(model, [1, 2, 3], window=40)
 

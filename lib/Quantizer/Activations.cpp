@@ -12,21 +12,27 @@
 
 using namespace nibble;
 
-float quantizer::quantizeActivations(llvm::ArrayRef<float> row,
-                                     llvm::MutableArrayRef<int8_t> codes) {
+quantizer::ActivationRange
+quantizer::quantizeActivations(llvm::ArrayRef<float> row,
+                               llvm::MutableArrayRef<uint8_t> codes) {
   assert(row.size() == codes.size() && "one code for each activation");
-  float most = 0;
-  for (float x : row)
-    if (std::abs(x) > most)
-      most = std::abs(x);
-  float scale = most / activationSteps;
+  float low = 0, high = 0;
+  for (float x : row) {
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+  }
+  // Each divided by itself: the difference may be beyond the floats.
+  float scale = high / activationSteps - low / activationSteps;
   if (scale == 0)
     scale = smallestActivationScale;
-  for (size_t i = 0; i < row.size(); ++i) {
-    float x = row[i] / scale;
-    x = x > -128.0f ? x : -128.0f;
-    x = x < 127.0f ? x : 127.0f;
-    codes[i] = static_cast<int8_t>(std::nearbyint(x));
-  }
-  return scale;
+  auto round = [scale](float x, float least, float most) {
+    x /= scale;
+    x = x > least ? x : least;
+    return std::nearbyint(x < most ? x : most);
+  };
+  float zero = round(-low, 0, activationSteps);
+  for (size_t i = 0; i < row.size(); ++i)
+    codes[i] = static_cast<uint8_t>(
+        zero + round(row[i], -zero, activationSteps - zero));
+  return {scale, static_cast<uint8_t>(zero)};
 }

@@ -6,10 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Activations that are quantized at run time: symmetric int8 with one scale for
-// each token, as compressed-tensors' strategy `token` and torchao's
-// Int8DynamicActivationInt8Weight define it (the range -128 to 127 is 255 steps
-// wide, so the largest magnitude is 127.5 steps from zero).
+// Activations that are quantized at run time: 8 bits with a scale and a zero
+// point for each token or sample, by the formulae of ONNX's
+// DynamicQuantizeLinear, which has one pair for a whole tensor. What comes from
+// ReLU, SiLU or a softmax is mostly of one sign: a symmetric range would leave
+// half of the codes empty.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,17 +22,24 @@
 
 namespace nibble::quantizer {
 
-/// Steps between zero and the largest magnitude of a row.
-constexpr float activationSteps = 127.5f;
+/// Steps between the smallest and the largest value of a row.
+constexpr float activationSteps = 255;
 /// The scale of a row of zeros: 2^-23.
 constexpr float smallestActivationScale = 0x1p-23f;
 
-/// Writes `clamp(round_half_to_even(x / scale), -128, 127)` for each `x` of
-/// `row` to `codes`, which has as many, and returns the scale,
-/// `max |x| / activationSteps`. NaNs do not count for the scale and get the
-/// lowest code.
-float quantizeActivations(llvm::ArrayRef<float> row,
-                          llvm::MutableArrayRef<int8_t> codes);
+/// What the codes of a row mean: `x = scale * (code - zero)`.
+struct ActivationRange {
+  float scale;
+  uint8_t zero;
+};
+
+/// Writes `clamp(round_half_to_even(x / scale) + zero, 0, 255)` for each `x` of
+/// `row` to `codes`, which has as many. The scale is `(high - low) /
+/// activationSteps` and the zero point `round_half_to_even(-low / scale)`, where
+/// low and high are the least and the greatest of the row and 0. NaNs do not
+/// count for them and get the code 0.
+ActivationRange quantizeActivations(llvm::ArrayRef<float> row,
+                                    llvm::MutableArrayRef<uint8_t> codes);
 
 } // namespace nibble::quantizer
 

@@ -387,19 +387,17 @@ void convertInteger(QuantizeDynamicOp op, KernelCalls &calls) {
   Index size = k.index(1);
   for (int64_t d = op.getRowRank(); d < rank; ++d)
     size = size * k.dim(input, d);
-  bool isUnsigned = op.getUnsignedCodes();
-  calls.call(b, loc,
-             isUnsigned ? "nibble_quantize_dynamic_u8"
-                        : "nibble_quantize_dynamic_s8",
-             {input, op.getCodesOut(), op.getScalesOut()}, {rows, size},
-             [&](KernelBuilder &kernel, ValueRange arguments) {
+  calls.call(b, loc, "nibble_quantize_dynamic",
+             {input, op.getCodesOut(), op.getScalesOut(), op.getZerosOut()},
+             {rows, size}, [&](KernelBuilder &kernel, ValueRange arguments) {
                QuantizeDynamicArguments args;
                args.input = arguments[0];
                args.codes = arguments[1];
                args.scales = arguments[2];
-               args.rows = kernel.index(arguments[3]);
-               args.k = kernel.index(arguments[4]);
-               emitQuantizeDynamic(kernel, isUnsigned, args);
+               args.zeros = arguments[3];
+               args.rows = kernel.index(arguments[4]);
+               args.k = kernel.index(arguments[5]);
+               emitQuantizeDynamic(kernel, args);
              });
   op.erase();
 }

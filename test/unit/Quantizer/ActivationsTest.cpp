@@ -8,6 +8,7 @@
 
 #include "nibble/Quantizer/Activations.h"
 #include "nibble/Quantizer/Packing.h"
+#include <cfloat>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -16,13 +17,32 @@ using namespace nibble::quantizer;
 
 namespace {
 
-TEST(Activations, TheLargestMagnitudeIsHalfAStepBeyondTheCodes) {
-  // Scale 2: 255 is 127.5 steps, which 127 is as near to as can be.
-  std::vector<float> row = {255, -255, 1, 3, -1, -3, 0, 254};
-  std::vector<int8_t> codes(row.size());
-  EXPECT_EQ(quantizeActivations(row, codes), 2.0f);
-  // Half to even: 0.5 and 1.5 steps are 0 and 2.
-  EXPECT_EQ(codes, (std::vector<int8_t>{127, -128, 0, 2, 0, -2, 0, 127}));
+TEST(Activations, ARowFillsTheCodes) {
+  // 510 in 255 steps of 2; zero is at step 5.
+  std::vector<float> row = {500, -10, 1, 3, -1, -3, 0, 254};
+  std::vector<uint8_t> codes(row.size());
+  ActivationRange range = quantizeActivations(row, codes);
+  EXPECT_EQ(range.scale, 2.0f);
+  EXPECT_EQ(range.zero, 5);
+  // Half to even before the zero point: 0.5 and 1.5 steps are 0 and 2.
+  EXPECT_EQ(codes, (std::vector<uint8_t>{255, 0, 5, 7, 5, 3, 5, 132}));
+}
+
+TEST(Activations, ZeroIsACodeOfEveryRow) {
+  std::vector<float> row = {255, 510};
+  std::vector<uint8_t> codes(row.size());
+  EXPECT_EQ(quantizeActivations(row, codes).zero, 0);
+  EXPECT_EQ(codes, (std::vector<uint8_t>{128, 255}));
+  row = {-255, -510};
+  EXPECT_EQ(quantizeActivations(row, codes).zero, 255);
+  EXPECT_EQ(codes, (std::vector<uint8_t>{127, 0}));
+}
+
+TEST(Activations, TheWidestRowsHaveAScale) {
+  std::vector<float> row = {FLT_MAX, -FLT_MAX};
+  std::vector<uint8_t> codes(row.size());
+  EXPECT_LT(quantizeActivations(row, codes).scale, FLT_MAX);
+  EXPECT_EQ(codes, (std::vector<uint8_t>{255, 0}));
 }
 
 TEST(Activations, ErrorsAreHalfAStepAtMost) {
@@ -31,17 +51,20 @@ TEST(Activations, ErrorsAreHalfAStepAtMost) {
   std::vector<float> row(1000);
   for (float &x : row)
     x = normal(random);
-  std::vector<int8_t> codes(row.size());
-  float scale = quantizeActivations(row, codes);
+  std::vector<uint8_t> codes(row.size());
+  auto [scale, zero] = quantizeActivations(row, codes);
+  // Half a step of its own, and at the ends half a step of the zero point.
   for (size_t i = 0; i < row.size(); ++i)
-    EXPECT_LE(std::abs(row[i] - scale * codes[i]), 0.5001f * scale);
+    EXPECT_LE(std::abs(row[i] - scale * (codes[i] - zero)), 1.0001f * scale);
 }
 
 TEST(Activations, RowsWithoutAScale) {
   std::vector<float> row = {0, -0.0f, NAN};
-  std::vector<int8_t> codes(row.size(), 1);
-  EXPECT_EQ(quantizeActivations(row, codes), smallestActivationScale);
-  EXPECT_EQ(codes, (std::vector<int8_t>{0, 0, -128}));
+  std::vector<uint8_t> codes(row.size(), 1);
+  ActivationRange range = quantizeActivations(row, codes);
+  EXPECT_EQ(range.scale, smallestActivationScale);
+  EXPECT_EQ(range.zero, 0);
+  EXPECT_EQ(codes, (std::vector<uint8_t>{0, 0, 0}));
 }
 
 TEST(IntegerPacking, QuadsOfChannelsForEachTap) {

@@ -242,15 +242,15 @@ struct PrepareRowsArguments {
 void emitPrepareRows(KernelBuilder &kernel, const PrepareRowsSpec &spec,
                      const PrepareRowsArguments &arguments);
 
-/// Quantizes `rows` rows of `k` floats, one scale for each: see
+/// Quantizes `rows` rows of `k` floats, a scale and a zero point for each: see
 /// `nibble.quantize_dynamic`. Rows are read once from memory; long ones are cut
 /// in pieces that threads share.
 struct QuantizeDynamicArguments {
-  mlir::Value input, codes, scales;
+  mlir::Value input, codes, scales, zeros;
   Index rows, k;
 };
 
-void emitQuantizeDynamic(KernelBuilder &kernel, bool isUnsigned,
+void emitQuantizeDynamic(KernelBuilder &kernel,
                          const QuantizeDynamicArguments &arguments);
 
 /// Packs weights [batch, k, n], or [batch, n, k] if `transposed`.

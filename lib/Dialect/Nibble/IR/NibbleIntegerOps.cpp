@@ -140,25 +140,29 @@ LogicalResult QuantizeDynamicOp::verify() {
   bool onMemRefs = isa<MemRefType>(getInput().getType());
   if (onMemRefs != static_cast<bool>(getCodesOut()) ||
       onMemRefs != static_cast<bool>(getScalesOut()) ||
-      getNumResults() != (onMemRefs ? 0u : 2u))
-    return emitOpError("expected codes and scales as ")
+      onMemRefs != static_cast<bool>(getZerosOut()) ||
+      getNumResults() != (onMemRefs ? 0u : 3u))
+    return emitOpError("expected codes, scales and zeros as ")
            << (onMemRefs ? "outs and no results with a memref"
                          : "results and no outs with a tensor");
   Value codes = onMemRefs ? getCodesOut() : getResult(0);
   Value scales = onMemRefs ? getScalesOut() : getResult(1);
+  Value zeros = onMemRefs ? getZerosOut() : getResult(2);
   Type f32 = Float32Type::get(getContext());
+  Type i8 = IntegerType::get(getContext(), 8);
   ArrayRef<int64_t> input = getShaped(getInput()).getShape();
   int64_t rank = input.size(), rowRank = getRowRank();
   if (rowRank < 0 || rowRank > rank)
     return emitOpError("expected a row_rank in [0, ")
            << rank << "], got " << rowRank;
   if (failed(verifyElement(*this, "an input", getInput(), f32)) ||
-      failed(verifyElement(*this, "codes", codes,
-                           IntegerType::get(getContext(), 8))) ||
+      failed(verifyElement(*this, "codes", codes, i8)) ||
       failed(verifyShape(*this, "codes", codes, input)) ||
-      failed(verifyElement(*this, "scales", scales, f32)))
+      failed(verifyElement(*this, "scales", scales, f32)) ||
+      failed(verifyElement(*this, "zeros", zeros, i8)) ||
+      failed(verifyShape(*this, "scales", scales, input.take_front(rowRank))))
     return failure();
-  return verifyShape(*this, "scales", scales, input.take_front(rowRank));
+  return verifyShape(*this, "zeros", zeros, input.take_front(rowRank));
 }
 
 LogicalResult ConvIntegerOp::verify() {

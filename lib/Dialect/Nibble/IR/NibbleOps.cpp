@@ -114,7 +114,7 @@ void ConvIntegerOp::getEffects(
 void QuantizeDynamicOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
         &effects) {
-  getFusedEffects(*this, {getCodesOut(), getScalesOut()}, effects);
+  getFusedEffects(*this, {getCodesOut(), getScalesOut(), getZerosOut()}, effects);
 }
 
 void AttentionOp::getEffects(

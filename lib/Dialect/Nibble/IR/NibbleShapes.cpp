@@ -95,6 +95,7 @@ QuantizeDynamicOp::reifyResultShapes(OpBuilder &b,
     sizes.push_back(getSize(b, getLoc(), getInput(), d));
   SmallVector<OpFoldResult> rows(ArrayRef(sizes).take_front(getRowRank()));
   shapes.push_back(std::move(sizes));
+  shapes.push_back(rows);
   shapes.push_back(std::move(rows));
   return success();
 }

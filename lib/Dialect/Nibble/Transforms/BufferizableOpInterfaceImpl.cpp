@@ -185,8 +185,8 @@ struct QuantizeDynamicModel
     if (failed(createBuffers(quantize, rewriter, options, state, buffers)))
       return failure();
     QuantizeDynamicOp::create(rewriter, op->getLoc(), TypeRange(), buffers[0],
-                              buffers[1], buffers[2], quantize.getRowRank(),
-                              quantize.getUnsignedCodes());
+                              buffers[1], buffers[2], buffers[3],
+                              quantize.getRowRank());
     replaceOpWithBufferizedValues(rewriter, op, ArrayRef(buffers).drop_front());
     return success();
   }

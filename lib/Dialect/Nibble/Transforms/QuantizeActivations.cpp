@@ -59,10 +59,10 @@ private:
   }
 
   struct Codes {
-    Value codes, scales, zero;
+    Value codes, scales, zeros;
   };
 
-  /// The codes of `input`, whose first `rowRank` dimensions have a scale each.
+  /// The codes of `input`, whose first `rowRank` dimensions have a range each.
   Codes quantize(Value input, int64_t rowRank) {
     Codes &result = quantized[{input, rowRank}];
     if (result.codes)
@@ -71,17 +71,14 @@ private:
     b.setInsertionPointAfterValue(input);
     Location loc = input.getLoc();
     auto type = cast<RankedTensorType>(input.getType());
+    ArrayRef<int64_t> rows = type.getShape().take_front(rowRank);
     Type types[] = {RankedTensorType::get(type.getShape(), b.getI8Type()),
-                    RankedTensorType::get(type.getShape().take_front(rowRank),
-                                          b.getF32Type())};
+                    RankedTensorType::get(rows, b.getF32Type()),
+                    RankedTensorType::get(rows, b.getI8Type())};
     auto op = QuantizeDynamicOp::create(
         b, loc, types, input, /*codes_out=*/Value(), /*scales_out=*/Value(),
-        rowRank, /*unsigned_codes=*/true);
-    auto zero = DenseElementsAttr::get(RankedTensorType::get({}, b.getI8Type()),
-                                       int8_t(-128));
-    result.codes = op.getResult(0);
-    result.scales = op.getResult(1);
-    result.zero = arith::ConstantOp::create(b, loc, zero);
+        /*zeros_out=*/Value(), rowRank);
+    result = {op.getResult(0), op.getResult(1), op.getResult(2)};
     return result;
   }
 
@@ -99,7 +96,7 @@ private:
     replace(op, MatMulIntegerOp::create(
                     b, loc, op.getResult().getType(), x.codes, op.getWeight(),
                     /*weight_zeros=*/Value(), /*weight_sums=*/Value(),
-                    flatten(b, loc, op.getScales()), x.zero, x.scales,
+                    flatten(b, loc, op.getScales()), x.zeros, x.scales,
                     op.getBias(), op.getResidual(), /*output_scale=*/Value(),
                     /*output_zero=*/Value(), /*outs=*/Value(), op.getN(),
                     op.getK(), /*transpose_weight=*/true,
@@ -124,8 +121,8 @@ private:
             ConvIntegerOp::create(
                 b, loc, op.getResult().getType(), x.codes, weight,
                 /*weight_zeros=*/Value(), /*weight_sums=*/Value(),
-                flatten(b, loc, op.getScales()), x.zero, x.scales, op.getBias(),
-                op.getResidual(), /*output_scale=*/Value(),
+                flatten(b, loc, op.getScales()), x.zeros, x.scales,
+                op.getBias(), op.getResidual(), /*output_scale=*/Value(),
                 /*output_zero=*/Value(), /*outs=*/Value(), shape,
                 op.getStrides(), op.getDilations(), op.getPads(), op.getGroup(),
                 /*unsigned_input=*/true,

@@ -20,7 +20,7 @@ struct Knowledge {
   std::optional<Shape> shape;
   Type element;
   /// The type, if it is a sequence or optional; null for tensors.
-  Type container;
+  Type container = nullptr;
   /// Tensors of several ranks: the shape stays unknown.
   bool isMixed = false;
 

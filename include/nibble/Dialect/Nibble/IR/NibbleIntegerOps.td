@@ -136,33 +136,35 @@ def Nibble_ConvIntegerOp : Nibble_IntegerProductOp<"conv_integer"> {
 def Nibble_QuantizeDynamicOp : Nibble_Op<"quantize_dynamic", [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
-  let summary = "floats to 8-bit codes with scales that are found at run time";
+  let summary = "floats to 8-bit codes with ranges that are found at run time";
   let description = [{
     The first `row_rank` dimensions index rows: tokens, or the samples of a
-    convolution. Each row gets a scale of its own, symmetric:
+    convolution. Each row gets a scale and a zero point of its own, by the
+    formulae of ONNX's DynamicQuantizeLinear:
 
-    `scale = max |x| / 127.5`, `code = clamp(round_half_to_even(x / scale), -128, 127)`
+    `low = min(x, 0)`, `high = max(x, 0)`, `scale = (high - low) / 255`,
+    `zero = round_half_to_even(-low / scale)`,
+    `code = clamp(round_half_to_even(x / scale) + zero, 0, 255)`
 
-    as compressed-tensors and torchao quantize activations to int8. A row of
-    zeros has the scale 2^-23. With `unsigned_codes` the codes are those plus
-    128, for a product whose `input_zero` is 128.
+    A row of zeros has the scale 2^-23. Codes and zero points are unsigned, for a
+    product with `unsigned_input`.
 
     The operation exists on tensors, with results, and on memrefs, with `outs`.
 
     Example:
     ```mlir
-    func.func @tokens(%x: tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>) {
-      %codes, %scales = nibble.quantize_dynamic %x {row_rank = 1 : i64}
-        : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>)
-      return %codes, %scales : tensor<?x128xi8>, tensor<?xf32>
+    func.func @tokens(%x: tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>, tensor<?xi8>) {
+      %codes, %scales, %zeros = nibble.quantize_dynamic %x {row_rank = 1 : i64}
+        : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>, tensor<?xi8>)
+      return %codes, %scales, %zeros : tensor<?x128xi8>, tensor<?xf32>, tensor<?xi8>
     }
     ```
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$input, Optional<AnyMemRef>:$codes_out,
-    Optional<AnyMemRef>:$scales_out, I64Attr:$row_rank, UnitAttr:$unsigned_codes);
+    Optional<AnyMemRef>:$scales_out, Optional<AnyMemRef>:$zeros_out, I64Attr:$row_rank);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let assemblyFormat = [{
-    $input (`outs` `(` $codes_out^ `,` $scales_out `)`)? attr-dict
+    $input (`outs` `(` $codes_out^ `,` $scales_out `,` $zeros_out `)`)? attr-dict
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;

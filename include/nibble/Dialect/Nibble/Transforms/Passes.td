@@ -133,11 +133,9 @@ def NibbleQuantizeActivationsPass : Pass<"nibble-quantize-activations", "::mlir:
   let description = [{
     Products with the mark `nibble.dynamic_activations` (scheme `W8A8-dynamic`)
     and an int8 weight of one scale per output channel become
-    `nibble.quantize_dynamic` of the input, one scale for each token or for each
-    sample of a convolution, and an integer product that ends in floats. An
-    input that several products share is quantized once.
-
-    The codes are unsigned with zero point 128: kernels need unsigned ones.
+    `nibble.quantize_dynamic` of the input, a scale and a zero point for each
+    token or for each sample of a convolution, and an integer product that ends in
+    floats. An input that several products share is quantized once.
 
     Before:
     ```mlir
@@ -147,10 +145,10 @@ def NibbleQuantizeActivationsPass : Pass<"nibble-quantize-activations", "::mlir:
     ```
     After:
     ```mlir
-    %q:2 = nibble.quantize_dynamic %x {row_rank = 1 : i64, unsigned_codes}
-      : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>)
+    %q:3 = nibble.quantize_dynamic %x {row_rank = 1 : i64}
+      : (tensor<?x128xf32>) -> (tensor<?x128xi8>, tensor<?xf32>, tensor<?xi8>)
     %s = tensor.collapse_shape %scales [[0, 1]] : tensor<64x1xf32> into tensor<64xf32>
-    %y = nibble.matmul_integer %q#0 weight(%codes scales %s) input_zero(%c128) input_scale(%q#1) bias(%b)
+    %y = nibble.matmul_integer %q#0 weight(%codes scales %s) input_zero(%q#2) input_scale(%q#1) bias(%b)
         {n = 64 : i64, k = 128 : i64, transpose_weight, unsigned_input} : ...
     ```
   }];

@@ -80,7 +80,8 @@ void nibble::buildLinalgPipeline(OpPassManager &passes) {
   add(passes, "func.func(nibble-quantize-activations,nibble-sort-groups,"
               "nibble-pack-weights,convert-nibble-to-linalg),"
               "func.func(nibble-fuse-dequantized-inputs,linalg-fuse-"
-              "elementwise-ops),canonicalize,cse");
+              "elementwise-ops),canonicalize,cse,"
+              "func.func(nibble-share-caches)");
 }
 
 void nibble::buildVectorPipeline(OpPassManager &passes,

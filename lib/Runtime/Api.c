@@ -43,7 +43,9 @@ static size_t contextProfile(const nibble_context *context,
 }
 
 static uint64_t contextMemory(const nibble_context *context) {
-  return context->pool.bytes;
+  nibble_cache_state caches;
+  nibbleCacheState(context, &caches);
+  return context->pool.bytes + caches.bytes;
 }
 
 const nibble_function_table nibble_rt_functions = {
@@ -57,6 +59,10 @@ const nibble_function_table nibble_rt_functions = {
     .lastError = contextError,
     .profile = contextProfile,
     .memory = contextMemory,
+    .keepCaches = nibbleKeepCaches,
+    .truncateCaches = nibbleTruncateCaches,
+    .cacheState = nibbleCacheState,
+    .readCache = nibbleReadCache,
 };
 
 uint32_t nibble_version(void) { return NIBBLE_VERSION; }
@@ -77,6 +83,8 @@ const char *nibble_status_string(nibble_status status) {
     return "out of memory";
   case NIBBLE_RUN_FAILED:
     return "run failed";
+  case NIBBLE_CONTEXT_OVERFLOW:
+    return "context overflow";
   }
   return "unknown status";
 }
@@ -233,6 +241,16 @@ const nibble_tensor_info *nibble_model_output(const nibble_model *model,
              : NULL;
 }
 
+size_t nibble_model_cache_count(const nibble_model *model) {
+  return model->descriptor->cache_count;
+}
+const nibble_cache_info *nibble_model_cache(const nibble_model *model,
+                                            size_t index) {
+  return index < model->descriptor->cache_count
+             ? &model->descriptor->caches[index]
+             : NULL;
+}
+
 nibble_status nibble_context_create(const nibble_model *model,
                                     const nibble_context_options *options,
                                     nibble_context **context) {
@@ -248,12 +266,16 @@ void nibble_context_free(nibble_context *context) {
     context->functions->freeContext(context);
 }
 
+static nibble_status nullContext(const char *function) {
+  return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
+                        "%s: 'context' is null", function);
+}
+
 nibble_status nibble_run(nibble_context *context, const nibble_tensor *inputs,
                          size_t input_count, nibble_tensor *outputs,
                          size_t output_count) {
   if (!context)
-    return nibbleSetError(&threadError, NIBBLE_INVALID_ARGUMENT,
-                          "nibble_run: 'context' is null");
+    return nullContext("nibble_run");
   return context->functions->run(context, inputs, input_count, outputs,
                                  output_count);
 }
@@ -269,4 +291,30 @@ size_t nibble_context_profile(const nibble_context *context,
 
 uint64_t nibble_context_memory(const nibble_context *context) {
   return context->functions->memory(context);
+}
+
+nibble_status nibble_context_keep_caches(nibble_context *context,
+                                         const nibble_cache_options *options) {
+  if (!context)
+    return nullContext("nibble_context_keep_caches");
+  return context->functions->keepCaches(context, options);
+}
+
+nibble_status nibble_context_truncate_caches(nibble_context *context,
+                                             int64_t length) {
+  if (!context)
+    return nullContext("nibble_context_truncate_caches");
+  return context->functions->truncateCaches(context, length);
+}
+
+void nibble_context_cache_state(const nibble_context *context,
+                                nibble_cache_state *state) {
+  context->functions->cacheState(context, state);
+}
+
+nibble_status nibble_context_read_cache(nibble_context *context, size_t index,
+                                        nibble_tensor *output) {
+  if (!context)
+    return nullContext("nibble_context_read_cache");
+  return context->functions->readCache(context, index, output);
 }

@@ -65,6 +65,8 @@ static nibble_status matchInputs(nibble_context *context,
   char names[NibbleErrorSize / 2];
   for (uint64_t i = 0; i != d->input_count; ++i)
     context->inputs[i] = NULL;
+  for (uint64_t i = 0; context->caches.kept && i != d->cache_count; ++i)
+    context->inputs[d->caches[i].input] = &context->caches.states[i].past;
   for (size_t i = 0; i != count; ++i) {
     uint64_t place = i;
     if (inputs[i].name)
@@ -82,9 +84,14 @@ static nibble_status matchInputs(nibble_context *context,
                             d->name, (unsigned long long)d->input_count,
                             inputNames(d, names, sizeof(names)), count);
     }
-    if (context->inputs[place])
-      return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
-                            "input '%s' is given twice", d->inputs[place].name);
+    const nibble_tensor *there = context->inputs[place];
+    if (there)
+      return nibbleSetError(
+          error, NIBBLE_INVALID_ARGUMENT,
+          there >= inputs && there < inputs + count
+              ? "input '%s' is given twice"
+              : "input '%s' is given, but the context keeps this cache",
+          d->inputs[place].name);
     context->inputs[place] = &inputs[i];
   }
   for (uint64_t i = 0; i != d->input_count; ++i)

@@ -84,7 +84,7 @@ nibble_status nibbleCreateContext(const nibble_model *model,
                          ? chosen.threads
                          : (int32_t)model->descriptor->default_threads;
   atomic_flag_clear(&context->busy);
-  if (!allocateTables(context) ||
+  if (!allocateTables(context) || !nibbleCreateCaches(context) ||
       (chosen.profile && !allocateProfile(context))) {
     nibbleFreeContext(context);
     return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY, "out of memory");
@@ -95,6 +95,7 @@ nibble_status nibbleCreateContext(const nibble_model *model,
 
 void nibbleFreeContext(nibble_context *context) {
   nibblePoolDestroy(&context->pool);
+  nibbleFreeCaches(context);
   if (context->outputs)
     for (uint64_t i = 0; i != context->model->descriptor->output_count; ++i)
       free(context->outputs[i].dims);

@@ -35,6 +35,15 @@ void nibble_rt_fail(const char *message) {
   failRun(NIBBLE_RUN_FAILED);
 }
 
+void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref) {
+  nibble_context *context = nibbleCurrentContext;
+  if (!context)
+    nibble_rt_fail("a cache is only there in a run");
+  nibble_status status = nibbleExtendCache(context, cache, length, memref);
+  if (status != NIBBLE_OK)
+    failRun(status);
+}
+
 void *nibble_rt_current_run(void) { return nibbleCurrentContext; }
 
 void nibble_rt_note_failure(void *run, const char *message) {

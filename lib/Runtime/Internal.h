@@ -9,6 +9,7 @@
 #ifndef NIBBLE_LIB_RUNTIME_INTERNAL_H
 #define NIBBLE_LIB_RUNTIME_INTERNAL_H
 
+#include "Cache.h"
 #include "Error.h"
 #include "Pool.h"
 #include "nibble/Runtime/ModelDescriptor.h"
@@ -34,6 +35,10 @@ struct nibble_function_table {
   const char *(*lastError)(const nibble_context *);
   size_t (*profile)(const nibble_context *, const nibble_profile_entry **);
   uint64_t (*memory)(const nibble_context *);
+  nibble_status (*keepCaches)(nibble_context *, const nibble_cache_options *);
+  nibble_status (*truncateCaches)(nibble_context *, int64_t);
+  void (*cacheState)(const nibble_context *, nibble_cache_state *);
+  nibble_status (*readCache)(nibble_context *, size_t, nibble_tensor *);
 };
 
 extern const nibble_function_table nibble_rt_functions;
@@ -73,6 +78,7 @@ struct nibble_context {
   const nibble_tensor **inputs; ///< of this run, in the model's order
   const void **inputData;       ///< their data
   OutputState *outputs;
+  CacheSet caches;
   nibble_profile_entry *profile; ///< per layer, or NULL
   uint64_t *layerStart;
 };

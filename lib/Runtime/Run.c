@@ -96,6 +96,9 @@ static nibble_status takeOutput(nibble_context *context, uint64_t index,
                                 const int64_t *words, nibble_tensor *output) {
   const nibble_tensor_info *info = &context->model->descriptor->outputs[index];
   OutputState *state = &context->outputs[index];
+  const CacheState *cache = nibbleCacheOfOutput(context, index);
+  if (cache)
+    words = cache->words;
   size_t size = nibble_dtype_size(info->dtype);
   const int64_t *dims = words + 3, *strides = dims + info->rank;
   const char *data =
@@ -104,6 +107,14 @@ static nibble_status takeOutput(nibble_context *context, uint64_t index,
   if (!nibbleByteSize(dims, info->rank, info->dtype, &bytes))
     return nibbleSetError(&context->error, NIBBLE_RUN_FAILED,
                           "output '%s' has an impossible shape", info->name);
+  memcpy(state->dims, dims, (size_t)info->rank * sizeof(int64_t));
+  if (cache && context->caches.kept && !output->data) {
+    *output = (nibble_tensor){.name = info->name,
+                              .dtype = info->dtype,
+                              .rank = info->rank,
+                              .dims = state->dims};
+    return NIBBLE_OK;
+  }
   bool dense = bytes == 0 || isDense(info->rank, dims, strides);
   void *to = NULL;
   if (output->data) {
@@ -123,13 +134,12 @@ static nibble_status takeOutput(nibble_context *context, uint64_t index,
                             "out of memory: output '%s' needs %llu bytes",
                             info->name, (unsigned long long)bytes);
   }
-  if (to && bytes) {
+  if (to != data && to && bytes) {
     if (dense)
       memcpy(to, data, bytes);
     else
       copyStrided(to, data, info->rank, dims, strides, size);
   }
-  memcpy(state->dims, dims, (size_t)info->rank * sizeof(int64_t));
   *output = (nibble_tensor){.name = info->name,
                             .data = to ? to : (void *)(uintptr_t)data,
                             .bytes = bytes,
@@ -161,12 +171,15 @@ static nibble_status runOnce(nibble_context *context,
     context->inputData[i] = context->inputs[i]->data;
   nibblePoolNextRun(&context->pool, context->inputData, d->input_count);
   fillArguments(context);
+  nibbleBeginCaches(context, outputs, outputCount);
   status = invoke(context);
   const int64_t *words = context->resultWords;
   for (size_t i = 0; i != outputCount && status == NIBBLE_OK; ++i) {
     status = takeOutput(context, i, words, &outputs[i]);
-    words += 3 + 2 * d->outputs[i].rank;
+    if (!nibbleCacheOfOutput(context, i))
+      words += 3 + 2 * d->outputs[i].rank;
   }
+  nibbleEndCaches(context, status == NIBBLE_OK);
   return status;
 }
 

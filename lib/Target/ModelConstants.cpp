@@ -71,6 +71,14 @@ public:
     return array(records);
   }
 
+  Constant *caches(const std::vector<CacheInfo> &infos) {
+    SmallVector<Constant *> records;
+    for (const CacheInfo &info : infos) // nibble_cache_info
+      records.push_back(record({int32(info.input), int32(info.output),
+                                int32(info.axis), int32(info.grows)}));
+    return array(records);
+  }
+
   Constant *strings(ArrayRef<std::string> texts) {
     SmallVector<Constant *> pointers;
     for (const std::string &text : texts)
@@ -110,7 +118,7 @@ static Function *addInvoke(Module &module, const ModelInfo &info) {
     return builder.CreateLoad(pointerType, slot);
   };
   SmallVector<Value *> arguments;
-  if (!info.outputs.empty())
+  if (info.outputs.size() != info.caches.size())
     arguments.push_back(load(count));
   for (size_t i = 0; i != count; ++i)
     arguments.push_back(load(i));
@@ -146,10 +154,12 @@ GlobalVariable *nibble::target::addDescriptor(Module &module, StringRef symbol,
       b.tensors(info.inputs),
       b.tensors(info.outputs),
       b.layers(info.layers),
+      b.caches(info.caches),
       b.int64(target.getFeatures().size()),
       b.int64(info.inputs.size()),
       b.int64(info.outputs.size()),
       b.int64(info.layers.size()),
+      b.int64(info.caches.size()),
       b.int64(text.defaultThreads),
       addInvoke(module, info),
       weights,

@@ -8,10 +8,13 @@
 
 #include "nibble/Target/ModelInfo.h"
 #include "mlir/IR/Builders.h"
+#include "nibble/Dialect/Nibble/IR/Caches.h"
 #include "nibble/Runtime/nibble.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <map>
 
 using namespace mlir;
+using namespace nibble;
 using namespace nibble::target;
 
 static constexpr llvm::StringLiteral infoName = "nibble.model_info";
@@ -83,20 +86,74 @@ static LogicalResult describe(func::FuncOp entry, Type type,
   return success();
 }
 
+/// A cache and the output that it stands for, by their numbers.
+static LogicalResult describeCache(func::FuncOp entry, Attribute attr,
+                                   int32_t input,
+                                   std::map<int64_t, CacheInfo> &caches,
+                                   std::map<int64_t, TensorInfo> &outputs) {
+  auto kept = dyn_cast<DictionaryAttr>(attr);
+  auto integer = [&](StringRef name) {
+    return kept ? kept.getAs<IntegerAttr>(name) : IntegerAttr();
+  };
+  IntegerAttr cache = integer("cache"), axis = integer("axis"),
+              output = integer("output");
+  auto grows = kept ? kept.getAs<BoolAttr>("grows") : BoolAttr();
+  auto type = kept ? kept.getAs<TypeAttr>("type") : TypeAttr();
+  if (!cache || !axis || !output || !grows || !type)
+    return entry.emitError() << "'" << keptCacheAttrName << "' of argument "
+                             << input << " is malformed: " << attr;
+  bool isNew =
+      caches
+          .insert({cache.getInt(),
+                   {input, static_cast<int32_t>(output.getInt()),
+                    static_cast<int32_t>(axis.getInt()), grows.getValue()}})
+          .second;
+  if (!isNew || outputs.count(output.getInt()))
+    return entry.emitError()
+           << "two arguments have '" << keptCacheAttrName << "' of cache "
+           << cache.getInt() << " or of output " << output.getInt();
+  return describe(entry, type.getValue(), kept.getAs<DictionaryAttr>("attrs"),
+                  "output" + Twine(output.getInt()), outputs[output.getInt()]);
+}
+
 FailureOr<ModelInfo> ModelInfo::get(func::FuncOp entry) {
   ModelInfo info;
+  std::map<int64_t, CacheInfo> caches;
+  std::map<int64_t, TensorInfo> kept;
   info.entry = entry.getName().str();
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes())) {
     if (entry.getArgAttr(i, "nibble.weights"))
       continue;
+    if (Attribute cache = entry.getArgAttr(i, keptCacheAttrName))
+      if (failed(describeCache(entry, cache, info.inputs.size(), caches, kept)))
+        return failure();
     if (failed(describe(entry, type, entry.getArgAttrDict(i),
                         "input" + Twine(i), info.inputs.emplace_back())))
       return failure();
   }
-  for (auto [i, type] : llvm::enumerate(entry.getResultTypes()))
-    if (failed(describe(entry, type, entry.getResultAttrDict(i),
-                        "output" + Twine(i), info.outputs.emplace_back())))
+  int64_t count = entry.getNumResults() + kept.size();
+  unsigned result = 0;
+  for (int64_t i = 0; i != count; ++i) {
+    TensorInfo &output = info.outputs.emplace_back();
+    if (auto found = kept.find(i); found != kept.end()) {
+      output = found->second;
+      continue;
+    }
+    if (result == entry.getNumResults())
+      return entry.emitError() << "output " << i << " of " << count
+                               << " is no result and no cache";
+    Type type = entry.getResultTypes()[result];
+    if (failed(describe(entry, type, entry.getResultAttrDict(result),
+                        "output" + Twine(i), output)))
       return failure();
+    ++result;
+  }
+  for (auto [number, cache] : caches) {
+    if (number != static_cast<int64_t>(info.caches.size()))
+      return entry.emitError()
+             << "cache " << info.caches.size() << " has no argument";
+    info.caches.push_back(cache);
+  }
   return info;
 }
 
@@ -147,12 +204,43 @@ static bool fromAttr(Attribute attr, std::vector<TensorInfo> &list) {
   return true;
 }
 
+static Attribute toAttr(Builder &builder, const std::vector<CacheInfo> &list) {
+  SmallVector<Attribute> result;
+  for (const CacheInfo &info : list)
+    result.push_back(builder.getDenseI32ArrayAttr(
+        {info.input, info.output, info.axis, info.grows}));
+  return builder.getArrayAttr(result);
+}
+
+/// Indices must be those of inputs, outputs and a dimension of both: the
+/// runtime relies on them.
+static bool fromAttr(Attribute attr, ModelInfo &info) {
+  auto array = dyn_cast_if_present<ArrayAttr>(attr);
+  for (Attribute element : array ? array.getValue() : ArrayRef<Attribute>()) {
+    auto numbers = dyn_cast<DenseI32ArrayAttr>(element);
+    if (!numbers || numbers.size() != 4)
+      return false;
+    CacheInfo cache{numbers[0], numbers[1], numbers[2], numbers[3] != 0};
+    auto inside = [](int32_t index, size_t size) {
+      return index >= 0 && static_cast<size_t>(index) < size;
+    };
+    if (!inside(cache.input, info.inputs.size()) ||
+        !inside(cache.output, info.outputs.size()) ||
+        !inside(cache.axis, info.inputs[cache.input].dims.size()) ||
+        !inside(cache.axis, info.outputs[cache.output].dims.size()))
+      return false;
+    info.caches.push_back(cache);
+  }
+  return true;
+}
+
 void ModelInfo::attachTo(ModuleOp module) const {
   Builder builder(module.getContext());
   module->setAttr(
       infoName,
       builder.getDictionaryAttr(
-          {builder.getNamedAttr("entry", builder.getStringAttr(entry)),
+          {builder.getNamedAttr("caches", toAttr(builder, caches)),
+           builder.getNamedAttr("entry", builder.getStringAttr(entry)),
            builder.getNamedAttr("inputs", toAttr(builder, inputs)),
            builder.getNamedAttr("outputs", toAttr(builder, outputs))}));
 }
@@ -162,12 +250,13 @@ FailureOr<ModelInfo> ModelInfo::fromModule(ModuleOp module) {
   auto dict = module->getAttrOfType<DictionaryAttr>(infoName);
   auto entry = dict ? dict.getAs<StringAttr>("entry") : StringAttr();
   if (!entry || !fromAttr(dict.get("inputs"), info.inputs) ||
-      !fromAttr(dict.get("outputs"), info.outputs))
-    return module.emitError()
-           << "expected the attribute '" << infoName
-           << "' = {entry, inputs, outputs} that a compile of the whole model "
-              "adds, got "
-           << (dict ? "one that is malformed" : "none");
+      !fromAttr(dict.get("outputs"), info.outputs) ||
+      !fromAttr(dict.get("caches"), info))
+    return module.emitError() << "expected the attribute '" << infoName
+                              << "' = {caches, entry, inputs, outputs} that a "
+                                 "compile of the whole model "
+                                 "adds, got "
+                              << (dict ? "one that is malformed" : "none");
   info.entry = entry.str();
   if (auto layers = module->getAttrOfType<ArrayAttr>(layersName))
     for (Attribute element : layers) {

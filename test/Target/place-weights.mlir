@@ -4,7 +4,7 @@
 // and the model's interface stay in the module.
 
 // CHECK:      module attributes {
-// CHECK-SAME:   nibble.model_info = {entry = "main_graph"
+// CHECK-SAME:   nibble.model_info = {caches = [], entry = "main_graph"
 // CHECK-SAME:     dim_names = ["n"], dims = array<i64: -1>, dtype = 1 : i32, name = "x"
 // CHECK-SAME:     name = "flags"
 // CHECK-SAME:   nibble.weights = [{offset = 0 : i64, value = dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]> : tensor<3xf32>},

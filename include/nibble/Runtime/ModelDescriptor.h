@@ -24,7 +24,7 @@ extern "C" {
 /// "NIBL", first word of a descriptor.
 #define NIBBLE_DESCRIPTOR_MAGIC 0x4c42494eu
 /// Raised by every change of the structures or of the entry convention.
-#define NIBBLE_DESCRIPTOR_ABI 1u
+#define NIBBLE_DESCRIPTOR_ABI 2u
 
 /// A layer that nibble_rt_profile_begin names by its index.
 typedef struct nibble_layer {
@@ -44,15 +44,18 @@ struct nibble_model_descriptor {
   const nibble_tensor_info *inputs;
   const nibble_tensor_info *outputs;
   const nibble_layer *layers;
+  const nibble_cache_info *caches;
   uint64_t feature_count;
   uint64_t input_count;
   uint64_t output_count;
   uint64_t layer_count;
+  uint64_t cache_count;
   /// Threads of a context that does not ask for a number; 0 for all.
   uint64_t default_threads;
   /// Runs the model. `args[0]` points to the descriptor of the weights, a
   /// memref<?xi8>; then one pointer per input to its memref descriptor; last, a
-  /// pointer to the memref descriptors of the results, one after the other. A
+  /// pointer to the memref descriptors of the results, one after the other:
+  /// the outputs but those of caches, which nibble_rt_extend_cache knows. A
   /// memref descriptor of rank r is {base, aligned, offset, sizes[r],
   /// strides[r]}, pointers and 64-bit integers. Results have the identity
   /// layout; their base is memory of _mlir_memref_to_llvm_alloc, an input or a
@@ -120,6 +123,15 @@ void *nibble_rt_current_run(void);
 /// Note a failure from any thread of the run. Returns; the caller goes on with
 /// harmless values and the run fails when it ends. The first text is kept.
 void nibble_rt_note_failure(void *run, const char *message);
+
+/// The buffer of cache `cache`, an index into the descriptor's caches, with
+/// `length` positions: those of the past, which are there already, and more
+/// that are to be written. Fills the memref descriptor at `memref`, whose rank
+/// is that of the input. Dimensions before the axis may lie further apart than
+/// `length` positions; from the axis on the strides are dense. Once in a run
+/// for each cache, outside of parallel regions. A cache that may not grow to
+/// `length` ends the run with NIBBLE_CONTEXT_OVERFLOW.
+void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref);
 
 /// Around the code of layer `layer`, an index into the descriptor's layers.
 void nibble_rt_profile_begin(int32_t layer);

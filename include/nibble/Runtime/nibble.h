@@ -68,7 +68,9 @@ typedef enum nibble_status {
   NIBBLE_UNSUPPORTED_CPU = 4,
   NIBBLE_OUT_OF_MEMORY = 5,
   /// A check inside the model failed, e.g. an index out of range.
-  NIBBLE_RUN_FAILED = 6
+  NIBBLE_RUN_FAILED = 6,
+  /// The positions of a text do not fit into the limit of the kept caches.
+  NIBBLE_CONTEXT_OVERFLOW = 7
 } nibble_status;
 
 /// A constant string such as "invalid argument".
@@ -223,6 +225,82 @@ NIBBLE_API nibble_status nibble_run(nibble_context *context,
                                     const nibble_tensor *inputs,
                                     size_t input_count, nibble_tensor *outputs,
                                     size_t output_count) NIBBLE_NOEXCEPT;
+
+//===----------------------------------------------------------------------===//
+// Caches: keys and values that a language model carries along
+//===----------------------------------------------------------------------===//
+
+/// An input that a model adds to ("past") and the output that returns it with
+/// what was added ("present"). A run may take and return them like any other
+/// tensors, which copies the past once. Or a context keeps them: see
+/// nibble_context_keep_caches.
+typedef struct nibble_cache_info {
+  int32_t input;  ///< index of the past among the inputs
+  int32_t output; ///< index of the present among the outputs
+  int32_t axis;   ///< the dimension of the positions
+  /// 1: the present has more positions than the past (what is appended). 0: a
+  /// fixed number of positions, some of which a run writes (ONNX:
+  /// TensorScatter); other inputs of the model say which of them hold
+  /// something.
+  int32_t grows;
+} nibble_cache_info;
+
+NIBBLE_API size_t nibble_model_cache_count(const nibble_model *model)
+    NIBBLE_NOEXCEPT;
+/// NULL when `index` is out of range.
+NIBBLE_API const nibble_cache_info *
+nibble_model_cache(const nibble_model *model, size_t index) NIBBLE_NOEXCEPT;
+
+/// How a context keeps caches. Set `size` to sizeof(nibble_cache_options).
+typedef struct nibble_cache_options {
+  size_t size;
+  /// Sequences that run side by side: the size of every dimension of a past
+  /// that is not known, except the positions. 0 for 1.
+  int64_t batch;
+  /// Most positions of a cache that grows; 0: as memory allows. Positions of
+  /// one of fixed size, if the model leaves their number open.
+  int64_t limit;
+  /// Positions to have memory for at once, so that a cache need not grow.
+  int64_t reserve;
+} nibble_cache_options;
+
+/// From now on the context keeps the caches of its model, which are empty
+/// (those of fixed size: zero). The inputs of caches are no longer given to
+/// nibble_run, and their outputs not returned: `data` is NULL, `dims` is set,
+/// unless the caller gave a buffer for them. A run writes its new positions
+/// behind those of the runs before, which are not copied; a failed run adds
+/// none. Call it again to begin a new text: memory is used again. `options` may
+/// be NULL. NIBBLE_INVALID_ARGUMENT for a model without caches.
+NIBBLE_API nibble_status
+nibble_context_keep_caches(nibble_context *context,
+                           const nibble_cache_options *options) NIBBLE_NOEXCEPT;
+
+/// Forget all positions from `length` on, e.g. to continue the beginning of a
+/// text in another way. Caches of fixed size do not change.
+/// NIBBLE_INVALID_ARGUMENT if a cache has fewer positions.
+NIBBLE_API nibble_status nibble_context_truncate_caches(
+    nibble_context *context, int64_t length) NIBBLE_NOEXCEPT;
+
+/// What a context keeps.
+typedef struct nibble_cache_state {
+  int32_t kept; ///< 0: nibble_context_keep_caches was not called
+  int64_t batch;
+  int64_t length;   ///< positions of the caches that grow; 0 if there are none
+  int64_t capacity; ///< positions that fit without more memory
+  int64_t limit;    ///< most positions; 0 for as memory allows
+  uint64_t bytes;   ///< memory of all caches
+} nibble_cache_state;
+
+NIBBLE_API void
+nibble_context_cache_state(const nibble_context *context,
+                           nibble_cache_state *state) NIBBLE_NOEXCEPT;
+
+/// A dense copy of cache `index`, shaped like its past. `output` as for
+/// nibble_run: its `data` is NULL for memory of the context, valid until the
+/// next call that runs it, or the caller's.
+NIBBLE_API nibble_status
+nibble_context_read_cache(nibble_context *context, size_t index,
+                          nibble_tensor *output) NIBBLE_NOEXCEPT;
 
 /// The text of the last error: of the context, or, for NULL, of this thread's
 /// last call that has no context. Valid until the next call.

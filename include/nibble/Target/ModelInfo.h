@@ -34,18 +34,29 @@ struct LayerInfo {
   uint64_t bytes = 0;
 };
 
+/// An input and an output that are one buffer of the context; see
+/// nibble_cache_info.
+struct CacheInfo {
+  int32_t input = 0, output = 0, axis = 0;
+  bool grows = true;
+};
+
 /// The metadata of a compiled model.
 struct ModelInfo {
   std::string entry;
   std::vector<TensorInfo> inputs, outputs;
   std::vector<LayerInfo> layers;
+  /// By their numbers. Their outputs are no results of the entry: the runtime
+  /// hands them out.
+  std::vector<CacheInfo> caches;
 
   /// Read the entry function while it still has tensor or memref types: shapes
   /// and types from the signature, and of arguments and results the attributes
   /// `onnx.name`, `onnx.dim_names` (array of strings) and `onnx.elem_type`
   /// (ONNX number; else what the element type says). A leading argument marked
-  /// `nibble.weights` is not an input. Errors: an unranked shape, an element
-  /// type that a run-time tensor can't have.
+  /// `nibble.weights` is not an input. Arguments with `nibble.kept_cache`
+  /// describe outputs too (nibble/Dialect/Nibble/IR/Caches.h). Errors: an
+  /// unranked shape, an element type that a run-time tensor can't have.
   static mlir::FailureOr<ModelInfo> get(mlir::func::FuncOp entry);
 
   /// The info travels through the lowering as the module's attribute

@@ -26,6 +26,7 @@ using namespace mlir;
 namespace nibble::codegen {
 
 void populateBufferizationPipeline(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createNibblePlaceCachesPass());
   pm.addPass(createNibbleProtectInputsPass());
   pm.addNestedPass<func::FuncOp>(createNibbleReuseInputsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
@@ -86,6 +87,7 @@ void populateVectorToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createNibbleTuneOpenMPPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createNibbleLowerAssertPass());
+  pm.addPass(createNibbleLowerCachesPass());
   // Before OpenMP's conversion, which would take memory from malloc instead.
   FinalizeMemRefToLLVMConversionPassOptions memory;
   memory.useAlignedAlloc = true;

@@ -294,8 +294,8 @@ static LogicalResult lowerAttention(OpLowering &l) {
     return l.fail("past_key and past_value go together");
   if (l.has(4)) {
     past = l.size(l.in(4), 2);
-    k = l.concat({l.in(4), k}, 2);
-    v = l.concat({l.in(5), v}, 2);
+    k = l.appendCache(l.in(4), k, 2);
+    v = l.appendCache(l.in(5), v, 2);
   }
   l.results.assign(l.op->getNumResults(), Value());
   if (l.hasResult(1))

@@ -249,41 +249,6 @@ static LogicalResult lowerScatterND(OpLowering &l) {
                }));
 }
 
-/// A key-value cache [B, ..., maxSeq, ...]: writes `update` at each batch's
-/// position along the axis, linearly or around the end.
-static LogicalResult lowerTensorScatter(OpLowering &l) {
-  Value cache = l.in(0), update = l.in(1);
-  int64_t axis = l.getAxis("axis", -2, l.inRank(0));
-  bool circular = l.getString("mode", "linear") == "circular";
-  OpFoldResult n = l.size(cache, axis), count = l.size(update, axis);
-  Value bound = l.value(n), written = l.value(count);
-  Value starts = l.has(2) ? l.in(2) : Value();
-  if (starts && !circular) {
-    Value yes = l.scalars().integer(l.b.getI1Type(), 1);
-    Value inside =
-        l.reduce(starts, {0}, yes, [&](Scalars &s, ValueRange v) -> Value {
-          Value i = s.toIndex(v[0]);
-          Value fits = arith::AndIOp::create(s.b, s.loc,
-                                             s.le(s.integer(i.getType(), 0), i),
-                                             s.le(s.add(i, written), bound));
-          return arith::AndIOp::create(s.b, s.loc, v[1], fits);
-        });
-    l.require(l.scalarOf(inside), "the update does not fit in the cache");
-  }
-  return l.done(loopOver(
-      l, l.sizes(update), cache,
-      [&](Scalars &s, ValueRange position, Value tensor) {
-        SmallVector<Value> to(position);
-        if (starts)
-          to[axis] = s.add(to[axis],
-                           s.toIndex(OpLowering::at(s, starts, position[0])));
-        if (circular)
-          to[axis] = arith::RemSIOp::create(s.b, s.loc, to[axis], bound);
-        return Value(tensor::InsertOp::create(
-            s.b, s.loc, OpLowering::at(s, update, position), tensor, to));
-      }));
-}
-
 //===----------------------------------------------------------------------===//
 // OneHot, NonZero, Compress
 //===----------------------------------------------------------------------===//
@@ -426,7 +391,6 @@ void addIndexing(LowerTable &table) {
   table["onnx.GatherND"] = lowerGatherND;
   table["onnx.ScatterElements"] = lowerScatterElements;
   table["onnx.ScatterND"] = lowerScatterND;
-  table["onnx.TensorScatter"] = lowerTensorScatter;
   table["onnx.OneHot"] = lowerOneHot;
   table["onnx.NonZero"] = lowerNonZero;
   table["onnx.Compress"] = lowerCompress;

@@ -341,6 +341,12 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
         factors.push_back(size(collapse.getSrc(), d));
       return product(factors);
     }
+    if (auto append = dyn_cast<nibble::AppendCacheOp>(def)) {
+      OpFoldResult past = size(append.getPast(), dim);
+      return dim == static_cast<int64_t>(append.getAxis())
+                 ? add(past, size(append.getFresh(), dim))
+                 : past;
+    }
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def))
       if (slice.getSourceType().getRank() == type.getRank())
         return slice.getMixedSizes()[dim];

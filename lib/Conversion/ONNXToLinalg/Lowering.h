@@ -301,6 +301,8 @@ public:
   Value insert(Value tensor, Value into, ArrayRef<OpFoldResult> offsets,
                ArrayRef<OpFoldResult> strides = {});
   Value concat(ArrayRef<Value> parts, int64_t axis);
+  /// The positions of a cache and then new ones, as nibble.append_cache.
+  Value appendCache(Value past, Value fresh, int64_t axis);
   /// Fills around a tensor with a scalar; negative amounts crop.
   Value pad(Value tensor, ArrayRef<OpFoldResult> low,
             ArrayRef<OpFoldResult> high, Value scalar);
@@ -388,6 +390,11 @@ Value softmax(OpLowering &l, Value x, int64_t axis, Type elem);
 /// x - max - log(sum of exp(x - max)) along an axis.
 Value logSoftmax(OpLowering &l, Value x, int64_t axis, Type elem);
 
+/// Whether an onnx.Concat adds computed positions to those of an argument of
+/// the function, whose number is open, and its result is returned: what
+/// exporters write that do not know Attention.
+bool isPresent(Operation *concat, int64_t axis);
+
 /// Sequential loops over `sizes` that carry one tensor.
 Value loopOver(
     OpLowering &l, ArrayRef<OpFoldResult> sizes, Value init,
@@ -412,6 +419,7 @@ void addActivations(LowerTable &table);
 void addShape(LowerTable &table);
 void addMovement(LowerTable &table);
 void addIndexing(LowerTable &table);
+void addCaches(LowerTable &table);
 void addReductions(LowerTable &table);
 void addNormalization(LowerTable &table);
 void addPooling(LowerTable &table);

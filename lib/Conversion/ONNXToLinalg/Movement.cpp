@@ -24,6 +24,8 @@ static LogicalResult lowerTranspose(OpLowering &l) {
 
 static LogicalResult lowerConcat(OpLowering &l) {
   int64_t axis = l.getAxis("axis", 0, l.inRank(0));
+  if (isPresent(l.op, axis))
+    return l.done(l.appendCache(l.in(0), l.in(1), axis));
   return l.done(l.concat(SmallVector<Value>(l.inputs()), axis));
 }
 

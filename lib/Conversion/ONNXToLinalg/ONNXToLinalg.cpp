@@ -179,6 +179,7 @@ public:
     addShape(table);
     addMovement(table);
     addIndexing(table);
+    addCaches(table);
     addReductions(table);
     addNormalization(table);
     addPooling(table);

@@ -124,13 +124,19 @@ TEST_F(EmitTest, SharedObjectRuns) {
 TEST_F(EmitTest, SymbolsAreFixed) {
   ASSERT_TRUE(emit("scale.so", ArtifactKind::SharedObject)) << diagnostics();
   auto [defined, undefined] = dynamicSymbols(path("scale.so"));
-  const std::set<std::string> exported = {"nibble_context_create",
+  const std::set<std::string> exported = {"nibble_context_cache_state",
+                                          "nibble_context_create",
                                           "nibble_context_free",
+                                          "nibble_context_keep_caches",
                                           "nibble_context_memory",
                                           "nibble_context_profile",
+                                          "nibble_context_read_cache",
+                                          "nibble_context_truncate_caches",
                                           "nibble_dtype_name",
                                           "nibble_dtype_size",
                                           "nibble_last_error",
+                                          "nibble_model_cache",
+                                          "nibble_model_cache_count",
                                           "nibble_model_free",
                                           "nibble_model_input",
                                           "nibble_model_input_count",

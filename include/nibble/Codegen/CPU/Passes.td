@@ -205,6 +205,69 @@ def NibbleProtectInputsPass : Pass<"nibble-protect-inputs", "::mlir::ModuleOp"> 
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def NibblePlaceCachesPass : Pass<"nibble-place-caches", "::mlir::func::FuncOp"> {
+  let summary = "Write new positions into the buffers of caches";
+  let description = [{
+    `nibble.append_cache` and `nibble.update_cache` become insertions. Those of
+    a cache that `nibble-share-caches` numbered go into the buffer that the
+    runtime keeps; the present is no result of the function any more, but the
+    argument says what it was (`nibble.kept_cache`), and the runtime hands it
+    out. The others go into a copy of the past.
+
+    Before:
+    ```mlir
+    func.func @main_graph(%past: tensor<1x2x?x8xf32> {nibble.cache = 0 : i64}, %k: tensor<1x2x1x8xf32>)
+        -> (tensor<1x2x?x8xf32> {nibble.cache = 0 : i64}) {
+      %0 = nibble.append_cache %past, %k {axis = 2 : i64, cache = 0 : i64}
+        : (tensor<1x2x?x8xf32>, tensor<1x2x1x8xf32>) -> tensor<1x2x?x8xf32>
+      return %0 : tensor<1x2x?x8xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @main_graph(%past: tensor<1x2x?x8xf32> {nibble.kept_cache = {axis = 2 : i64, cache = 0 : i64, ...}}, %k: tensor<1x2x1x8xf32>) {
+      %n = tensor.dim %past, %c2 : tensor<1x2x?x8xf32>
+      %m = arith.addi %n, %c1 : index
+      %room = nibble.extend_cache %m {axis = 2 : i64, cache = 0 : i64} : memref<1x2x?x8xf32, strided<[?, ?, 8, 1]>>
+      %0 = bufferization.to_tensor %room restrict writable : memref<1x2x?x8xf32, strided<[?, ?, 8, 1]>> to tensor<1x2x?x8xf32>
+      %1 = tensor.insert_slice %k into %0[0, 0, %n, 0] [1, 2, 1, 8] [1, 1, 1, 1] : tensor<1x2x1x8xf32> into tensor<1x2x?x8xf32>
+      bufferization.materialize_in_destination %1 in restrict writable %room
+        : (tensor<1x2x?x8xf32>, memref<1x2x?x8xf32, strided<[?, ?, 8, 1]>>) -> ()
+      return
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Caches that the runtime keeps">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def NibbleLowerCachesPass : Pass<"nibble-lower-caches", "::mlir::ModuleOp"> {
+  let summary = "Lower buffers of caches to calls of the runtime";
+  let description = [{
+    `nibble.extend_cache` becomes a call of `nibble_rt_extend_cache`, which
+    writes the descriptor of the buffer to the frame.
+
+    Before:
+    ```mlir
+    %room = nibble.extend_cache %n {axis = 2 : i64, cache = 0 : i64} : memref<1x2x?x8xf32, strided<[?, ?, 8, 1]>>
+    ```
+    After:
+    ```mlir
+    %slot = llvm.alloca %one x !llvm.struct<(ptr, ptr, i64, array<4 x i64>, array<4 x i64>)> : (i64) -> !llvm.ptr
+    llvm.call @nibble_rt_extend_cache(%c0, %n, %slot) : (i32, i64, !llvm.ptr) -> ()
+    %room = llvm.load %slot : !llvm.ptr -> !llvm.struct<(ptr, ptr, i64, array<4 x i64>, array<4 x i64>)>
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"
+  ];
+}
+
 def NibbleLowerExpandShapePass : Pass<"nibble-lower-expand-shape"> {
   let summary = "Lower views that split a dimension into several unknown sizes";
   let description = [{

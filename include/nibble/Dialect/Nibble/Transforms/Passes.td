@@ -269,4 +269,37 @@ def NibblePackWeightsPass : Pass<"nibble-pack-weights", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleShareCachesPass : Pass<"nibble-share-caches", "::mlir::func::FuncOp"> {
+  let summary = "Find the inputs and outputs that can be one buffer";
+  let description = [{
+    A language model takes keys and values of the tokens before as inputs and
+    returns them with those of the new tokens. Where the input has no other use
+    and the result is an output, both get the number of a cache: its buffer
+    belongs to the context of a run, and a run writes the new positions alone. A
+    cache that can't be shared gets a remark with the reason: the past is copied.
+
+    Before:
+    ```mlir
+    func.func @main_graph(%past: tensor<1x2x?x8xf32>, %k: tensor<1x2x?x8xf32>) -> tensor<1x2x?x8xf32> {
+      %0 = nibble.append_cache %past, %k {axis = 2 : i64}
+        : (tensor<1x2x?x8xf32>, tensor<1x2x?x8xf32>) -> tensor<1x2x?x8xf32>
+      return %0 : tensor<1x2x?x8xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @main_graph(%past: tensor<1x2x?x8xf32> {nibble.cache = 0 : i64}, %k: tensor<1x2x?x8xf32>)
+        -> (tensor<1x2x?x8xf32> {nibble.cache = 0 : i64}) {
+      %0 = nibble.append_cache %past, %k {axis = 2 : i64, cache = 0 : i64}
+        : (tensor<1x2x?x8xf32>, tensor<1x2x?x8xf32>) -> tensor<1x2x?x8xf32>
+      return %0 : tensor<1x2x?x8xf32>
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Caches of the model">,
+    Statistic<"numCopied", "num-copied", "Pasts that each run copies">
+  ];
+}
+
 #endif // NIBBLE_DIALECT_NIBBLE_TRANSFORMS_PASSES_TD

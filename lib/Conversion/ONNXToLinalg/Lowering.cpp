@@ -342,10 +342,17 @@ OpFoldResult OpLowering::size(Value tensor, int64_t dim) {
       return product(factors);
     }
     if (auto append = dyn_cast<nibble::AppendCacheOp>(def)) {
+      if (dim != static_cast<int64_t>(append.getAxis()))
+        return size(append.getPast(), dim);
+      if (Value known = state.dims.lookup({tensor, dim}))
+        return known;
       OpFoldResult past = size(append.getPast(), dim);
-      return dim == static_cast<int64_t>(append.getAxis())
-                 ? add(past, size(append.getFresh(), dim))
-                 : past;
+      OpFoldResult fresh = size(append.getFresh(), dim);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointAfterValue(tensor);
+      Value sum = value(add(past, fresh));
+      state.dims[{tensor, dim}] = sum;
+      return sum;
     }
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def))
       if (slice.getSourceType().getRank() == type.getRank())

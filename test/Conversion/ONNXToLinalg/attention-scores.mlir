@@ -5,7 +5,7 @@
 // by the length of the past.
 // CHECK-LABEL: func.func @grouped
 // CHECK-NOT: nibble.attention
-// CHECK: tensor.insert_slice
+// CHECK: nibble.append_cache
 // CHECK: tensor.collapse_shape %{{.*}} {{\[\[}}0, 1], [2, 3], [4]]
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]
 // CHECK: linalg.index 3

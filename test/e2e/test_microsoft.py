@@ -27,8 +27,17 @@ class Case(unittest.TestCase):
     def floats(self, *shape):
         return self.rng.normal(size=shape).astype(np.float32)
 
-    def check(self, op, inputs, results=None, rtol=1e-4, version=21, label="", **attributes):
-        """`inputs`: (array, is it constant) in order, None where absent."""
+    def check(self, op, inputs, results=None, rtol=1e-4, version=21, label="",
+              domain="com.microsoft", dynamic=(), **attributes):  # fmt: skip
+        """`inputs`: (array, is it constant) in order, None where absent.
+
+        Sizes in `dynamic` are not said to the compiler.
+        """
+        path, feeds = self.save(op, inputs, results, version, label, domain, dynamic, attributes)
+        self.compare(s.Reference(path), s.load(path), feeds, rtol)
+
+    def save(self, op, inputs, results, version, label, domain, dynamic, attributes):
+        """The path of the model, and what `inputs` feeds to it."""
         import onnx
         from onnx import TensorProto, helper, numpy_helper
 
@@ -44,11 +53,12 @@ class Case(unittest.TestCase):
                 stored.append(numpy_helper.from_array(array, names[-1]))
             else:
                 kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-                given.append(helper.make_tensor_value_info(names[-1], kind, array.shape))
+                sizes = [f"n{size}" if size in dynamic else size for size in array.shape]
+                given.append(helper.make_tensor_value_info(names[-1], kind, sizes))
                 feeds[names[-1]] = array
         results = results or ["y"]
         node = helper.make_node(
-            op, names, results, domain="com.microsoft", name="node", **attributes
+            op, names, results, domain=domain, name="node", **attributes
         )
         graph = helper.make_graph(
             [node], "g", given,
@@ -61,17 +71,19 @@ class Case(unittest.TestCase):
         model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
         path = s.WORK / "microsoft" / f"{self.id().split('.')[-1]}{label}.onnx"
         onnx.save(model, path)
-        expected = s.Reference(path).run(feeds)
-        actual = s.load(path).run(feeds)
-        for name in results:
-            if not name:
-                continue
-            want, got = expected[name], actual[name]
-            self.assertEqual(want.shape, got.shape)
-            self.assertEqual(want.dtype, got.dtype)
+        return path, feeds
+
+    def compare(self, reference, model, feeds, rtol=1e-4, defined=lambda name, array: array):
+        """`defined(name, array)` is the part of a result that means something."""
+        expected, actual = reference.run(feeds), model.run(feeds)
+        for name, want in expected.items():
+            got = actual[name]
+            self.assertEqual(want.shape, got.shape, name)
+            self.assertEqual(want.dtype, got.dtype, name)
+            want, got = defined(name, want), defined(name, got)
             if want.dtype in (np.uint8, np.int8):
                 step = np.abs(want.astype(int) - got.astype(int)).max()
-                self.assertLessEqual(step, 1, f"{op} {name}")
+                self.assertLessEqual(step, 1, name)
             else:
                 np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * np.abs(want).max())
 
@@ -263,13 +275,49 @@ class PackedWeights(Case):
         self.assertNotIn("nibble.dequantize", text)
         self.assertNotIn("tensor<40x96xf32>", text)
 
+    def gather(self, label, data, scales, zeros=None, **attributes):
+        """Rows 1 to 3, some twice, of a table of at least four."""
+        rows = np.array([[0, 3], [3, 1]], np.int64), False
+        zeros = None if zeros is None else (zeros, True)
+        self.check("GatherBlockQuantized", [(data, True), rows, (scales, True), zeros],
+                   label=label, dynamic={2}, **attributes)  # fmt: skip
+
     def test_gather(self):
-        rows = np.array([[0, 7], [3, 1]], np.int64), False
-        for label, zeros in [("a", None), ("z", (self.codes(8, 2), True))]:
-            data = self.codes(8, 32), True
-            scales = (self.rng.random((8, 4)) * 0.1).astype(np.float32), True
-            self.check("GatherBlockQuantized", [data, rows, scales, zeros], label=label, bits=4,
-                       block_size=16, quantize_axis=1)  # fmt: skip
+        for bits in (2, 4, 8):
+            width = 48 * bits // 8
+            scales = (self.rng.random((8, 3)) * 0.1).astype(np.float32)
+            zeros = self.codes(8, -(-3 * bits // 8))
+            for label, points in [("a", None), ("z", zeros)]:
+                self.gather(f"{label}{bits}", self.codes(8, width), scales, points, bits=bits,
+                            block_size=16, quantize_axis=1)  # fmt: skip
+        # A last block that is not whole, axes from the end, a table of three dimensions.
+        scales = (self.rng.random((8, 2)) * 0.1).astype(np.float32)
+        self.gather("ragged", self.codes(8, 20), scales, block_size=32, quantize_axis=-1, bits=4)
+        scales = (self.rng.random((4, 3, 2)) * 0.1).astype(np.float32)
+        self.gather("deep", self.codes(4, 3, 16), scales, self.codes(4, 3, 1), block_size=16,
+                    quantize_axis=2, bits=4)  # fmt: skip
+
+    def test_gather_typed(self):
+        import ml_dtypes
+
+        for dtype in (ml_dtypes.int4, ml_dtypes.uint4):
+            codes = self.rng.integers(*((-8, 8) if dtype == ml_dtypes.int4 else (0, 16)), (6, 32))
+            scales = (self.rng.random((6, 2)) * 0.1).astype(np.float32)
+            zeros = codes[:, :2].astype(dtype)
+            # The columns of a table are dequantized first.
+            for axis, points in [(0, None), (0, zeros), (1, None)]:
+                self.gather(f"{dtype.__name__}{axis}{points is None}", codes.astype(dtype), scales,
+                            points, block_size=16, quantize_axis=1, gather_axis=axis)  # fmt: skip
+
+    def test_gather_stays_packed(self):
+        scales = (self.rng.random((8, 3)) * 0.1).astype(np.float32)
+        self.gather("", self.codes(8, 24), scales, bits=4, block_size=16, quantize_axis=1)
+        path = s.WORK / "microsoft/test_gather_stays_packed.onnx"
+        out = path.with_suffix(".mlir")
+        ran = s.run_tool("nibble-compile", path, "-o", out, "--compile-to=quantized")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("nibble.gather", out.read_text())
+        self.assertNotIn("tensor<8x48xf32>", out.read_text())
 
 
 class Floats(Case):

@@ -368,13 +368,15 @@ struct ConvertONNXToNibblePass
     RewritePatternSet set(context);
     populateONNXToNibblePatterns(set);
     populatePackedProductPatterns(set);
+    populateBlockTablePatterns(set);
     populateFuseElementwisePatterns(set);
     patterns = std::move(set);
     return success();
   }
 
   void runOnOperation() override {
-    if (failed(applyPatternsGreedily(getOperation(), patterns)))
+    if (failed(applyPatternsGreedily(getOperation(), patterns)) ||
+        failed(refuseBlockTables(getOperation())))
       return signalPassFailure();
     getOperation()->walk([&](QuantizableOpInterface) { ++numConverted; });
     getOperation()->walk([](onnx::ConstantOp op) { convertConstant(op); });

@@ -13,16 +13,11 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "nibble/Dialect/ONNX/IR/Window.h"
-#include "nibble/Quantizer/Packing.h"
 
 using namespace mlir;
 
 namespace nibble {
 namespace {
-
-ArrayRef<uint8_t> asUnsigned(ArrayRef<char> bytes) {
-  return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
-}
 
 /// A product with a packed weight in the place of `op`.
 MatMulOp createMatMul(OpBuilder &b, Operation *op, Type type, Value input,
@@ -39,20 +34,6 @@ MatMulOp createMatMul(OpBuilder &b, Operation *op, Type type, Value input,
 //===----------------------------------------------------------------------===//
 // Operators of com.microsoft
 //===----------------------------------------------------------------------===//
-
-/// Codes of `count` rows, each a whole number of bytes.
-std::vector<uint8_t> unpack(const ConstantData &data, int64_t rows,
-                            int64_t columns, unsigned bits) {
-  int64_t rowBytes = data.getNumElements() / rows;
-  int64_t padded = rowBytes * 8 / bits;
-  std::vector<uint8_t> all(rows * padded), codes(rows * columns);
-  quantizer::unpackRows(asUnsigned(data.expanded().getBytes()), rows, padded,
-                        bits, /*twosComplement=*/false, all);
-  for (int64_t row = 0; row < rows; ++row)
-    std::copy_n(all.begin() + row * padded, columns,
-                codes.begin() + row * columns);
-  return codes;
-}
 
 struct ConvertMatMulNBits : OpRewritePattern<onnx::MicrosoftMatMulNBitsOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -109,7 +90,8 @@ private:
     weight.columns = op.getK();
     weight.bits = op.getBits();
     weight.group = op.getBlockSize();
-    weight.codes = unpack(*codes, weight.rows, weight.columns, weight.bits);
+    weight.codes =
+        unpackCodes(*codes, weight.rows, weight.columns, weight.bits);
     weight.scaleType = scales->getType().getElementType();
     ConstantData all = scales->expanded();
     weight.scales.assign(all.getBytes().begin(), all.getBytes().end());
@@ -127,7 +109,7 @@ private:
       Type element = zeros->getType().getElementType();
       ConstantData expanded = zeros->expanded();
       if (!isa<FloatType>(element))
-        weight.zeros = unpack(*zeros, weight.rows, groups, weight.bits);
+        weight.zeros = unpackCodes(*zeros, weight.rows, groups, weight.bits);
       else if (element == weight.scaleType)
         weight.floatZeros.assign(expanded.getBytes().begin(),
                                  expanded.getBytes().end());
@@ -153,81 +135,6 @@ private:
     }
     if (inOrder)
       weight.groupIndex.clear();
-    return success();
-  }
-};
-
-/// An embedding whose table is quantized in blocks along its rows.
-struct ConvertGatherBlockQuantized
-    : OpRewritePattern<onnx::MicrosoftGatherBlockQuantizedOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(onnx::MicrosoftGatherBlockQuantizedOp op,
-                                PatternRewriter &rewriter) const override {
-    auto type = dyn_cast<RankedTensorType>(op.getOutput().getType());
-    FailureOr<ConstantData> data = ConstantData::get(op.getData());
-    FailureOr<ConstantData> scales = ConstantData::get(op.getScales());
-    int64_t block = op.getBlockSize(), bits = op.getBits();
-    if (failed(data) || failed(scales) || !type ||
-        data->getType().getRank() != 2 || op.getGatherAxis() != 0 ||
-        (op.getQuantizeAxis() != 1 && op.getQuantizeAxis() != -1) ||
-        block < 16 || !type.getElementType().isF32())
-      return rewriter.notifyMatchFailure(op, "no table of rows in blocks");
-    auto element = dyn_cast<IntegerType>(data->getType().getElementType());
-    if (!element)
-      return rewriter.notifyMatchFailure(op, "codes are not integers");
-    bool isBytes = element.getWidth() == 8;
-    if (!isBytes)
-      bits = element.getWidth();
-    if (bits != 4 && bits != 8)
-      return rewriter.notifyMatchFailure(op, "neither 4 nor 8 bits");
-
-    QuantizedRows weight;
-    weight.rows = data->getType().getDimSize(0);
-    weight.columns = data->getType().getDimSize(1) * (isBytes ? 8 / bits : 1);
-    weight.bits = bits;
-    weight.group = block;
-    weight.scaleType = scales->getType().getElementType();
-    int64_t groups = weight.getNumGroups(), count = weight.rows * groups;
-    if (scales->getNumElements() != count)
-      return rewriter.notifyMatchFailure(op, "number of scales");
-    auto readCodes = [&](const ConstantData &from, int64_t columns,
-                         std::vector<uint8_t> &codes) -> LogicalResult {
-      if (isBytes) {
-        codes = unpack(from, weight.rows, columns, bits);
-        return success();
-      }
-      std::vector<int64_t> values(from.getNumElements());
-      if (failed(from.expanded().readIntegers(0, values)))
-        return failure();
-      int64_t offset = element.isUnsigned() ? 0 : 8;
-      for (int64_t value : values)
-        codes.push_back(value + offset);
-      return success();
-    };
-    if (failed(readCodes(*data, weight.columns, weight.codes)))
-      return failure();
-    ConstantData all = scales->expanded();
-    weight.scales.assign(all.getBytes().begin(), all.getBytes().end());
-    // Bytes have their zero in the middle, typed codes at zero.
-    weight.zeros.assign(count,
-                        isBytes || !element.isUnsigned() ? 1 << (bits - 1) : 0);
-    if (!isa<NoneType>(op.getZeroPoints().getType())) {
-      FailureOr<ConstantData> zeros = ConstantData::get(op.getZeroPoints());
-      weight.zeros.clear();
-      if (failed(zeros) || failed(readCodes(*zeros, groups, weight.zeros)))
-        return rewriter.notifyMatchFailure(op, "zero points are not constant");
-    }
-    FailureOr<QuantizedWeight> packed =
-        createQuantizedWeight(rewriter, op.getLoc(), weight);
-    if (failed(packed))
-      return failure();
-    rewriter.replaceOpWithNewOp<GatherOp>(
-        op, type, op.getIndices(), packed->codes, packed->scales, packed->zeros,
-        packed->groupIndex, /*outs=*/Value(),
-        rewriter.getI64IntegerAttr(weight.rows),
-        rewriter.getI64IntegerAttr(weight.columns), packed->scheme,
-        getLayers(op));
     return success();
   }
 };
@@ -358,10 +265,10 @@ struct ConvertDequantizedGather : OpRewritePattern<onnx::GatherOp> {
 } // namespace
 
 void populatePackedProductPatterns(RewritePatternSet &patterns) {
-  patterns.add<ConvertMatMulNBits, ConvertGatherBlockQuantized,
-               ConvertDequantizedMatMul, ConvertDequantizedGemm,
-               ConvertDequantizedConv, ConvertDequantizedGather>(
-      patterns.getContext());
+  patterns
+      .add<ConvertMatMulNBits, ConvertDequantizedMatMul, ConvertDequantizedGemm,
+           ConvertDequantizedConv, ConvertDequantizedGather>(
+          patterns.getContext());
 }
 
 } // namespace nibble

@@ -29,6 +29,9 @@ mlir::FailureOr<onnx::WindowAttrs> getConvWindow(mlir::Operation *op,
                                                  mlir::RankedTensorType input,
                                                  mlir::RankedTensorType weight);
 
+/// Fails, with a message, if an embedding with a quantized table is left.
+mlir::LogicalResult refuseBlockTables(mlir::Operation *root);
+
 } // namespace nibble
 
 #endif // NIBBLE_LIB_CONVERSION_ONNXTONIBBLE_PATTERNS_H

@@ -16,6 +16,21 @@ using namespace mlir;
 
 namespace nibble {
 
+std::vector<uint8_t> unpackCodes(const ConstantData &data, int64_t rows,
+                                 int64_t columns, unsigned bits) {
+  int64_t padded = data.getNumElements() / rows * 8 / bits;
+  std::vector<uint8_t> all(rows * padded), codes(rows * columns);
+  ConstantData expanded = data.expanded();
+  ArrayRef<char> bytes = expanded.getBytes();
+  quantizer::unpackRows(
+      {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()}, rows,
+      padded, bits, /*twosComplement=*/false, all);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(all.begin() + row * padded, columns,
+                codes.begin() + row * columns);
+  return codes;
+}
+
 FailureOr<QuantizedWeight> createQuantizedWeight(OpBuilder &builder,
                                                  Location loc,
                                                  const QuantizedRows &weight) {

@@ -16,6 +16,7 @@
 #define NIBBLE_LIB_CONVERSION_ONNXTONIBBLE_QUANTIZEDWEIGHT_H
 
 #include "mlir/IR/Builders.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include <vector>
 
@@ -45,6 +46,12 @@ struct QuantizedRows {
     return group < 0 ? 1 : int64_t(llvm::divideCeil(columns, group));
   }
 };
+
+/// Codes of `rows` rows, one a byte: `data` has them packed, each row in a
+/// whole number of bytes that may hold more than `columns`, the first in the
+/// low bits.
+std::vector<uint8_t> unpackCodes(const ConstantData &data, int64_t rows,
+                                 int64_t columns, unsigned bits);
 
 /// Operands of an operation with a packed weight.
 struct QuantizedWeight {

@@ -26,6 +26,10 @@ void populateONNXToNibblePatterns(mlir::RewritePatternSet &patterns);
 /// operations of the nibble dialect with a scheme.
 void populatePackedProductPatterns(mlir::RewritePatternSet &patterns);
 
+/// Embeddings whose tables are quantized in blocks become operations of the
+/// nibble dialect with a scheme; others are dequantized, with a remark.
+void populateBlockTablePatterns(mlir::RewritePatternSet &patterns);
+
 /// Bias, residual and activation that follow an operation of the nibble dialect
 /// become part of it.
 void populateFuseElementwisePatterns(mlir::RewritePatternSet &patterns);

@@ -38,16 +38,30 @@ MicrosoftGatherBlockQuantizedOp::inferShapes(InferContext &context) {
                        indices = context.getShape(1);
   if (!data || !indices)
     return success();
-  int64_t rank = data->size();
+  int64_t rank = data->size(), bits = getBits(), block = getBlockSize();
   std::optional<int64_t> axis = context.normalizeAxis(getGatherAxis(), rank);
-  if (!axis)
+  std::optional<int64_t> quantized =
+      context.normalizeAxis(getQuantizeAxis(), rank);
+  if (!axis || !quantized)
     return failure();
-  // Bytes hold several codes each along the last dimension.
+  if (block < 16 || !llvm::isPowerOf2_64(block))
+    return context.emitError() << "block_size is " << block
+                               << ", expected a power of two of at least 16";
   Type element = context.getElementType(0);
   if (!element)
     return success();
-  if (element.isUnsignedInteger(8) && rank > 0)
-    data->back() = data->back() * Dim(8 / std::max<int64_t>(getBits(), 1));
+  // Bytes hold several codes each along the last dimension.
+  if (element.isUnsignedInteger(8)) {
+    if (bits != 2 && bits != 4 && bits != 8)
+      return context.emitError()
+             << "bits is " << bits << ", expected 2, 4 or 8";
+    if (*axis != 0 || *quantized != rank - 1)
+      return context.emitError()
+             << "gather_axis is " << *axis << " and quantize_axis "
+             << *quantized << ", expected 0 and " << rank - 1
+             << " for data of ui8";
+    data->back() = data->back() * Dim(8 / bits);
+  }
   Shape result(data->begin(), data->begin() + *axis);
   result.append(indices->begin(), indices->end());
   result.append(data->begin() + *axis + 1, data->end());

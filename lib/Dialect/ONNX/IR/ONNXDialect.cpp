@@ -36,6 +36,7 @@ void ONNXDialect::initialize() {
   registerSignalOps();
   registerTensorOps();
   registerTrainingOps();
+  registerTransformerOps();
   registerVisionOps();
   registerFolding();
 }

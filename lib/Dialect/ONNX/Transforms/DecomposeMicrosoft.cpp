@@ -6,8 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/PatternMatch.h"
-#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
+#include "OperatorWriter.h"
 #include "nibble/Dialect/ONNX/Transforms/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -22,97 +21,15 @@ using namespace nibble::onnx;
 
 namespace {
 
-/// Writes one operator as several. Result types are left to shape inference.
-class Decomposer {
+class Decomposer : OperatorWriter {
 public:
-  Decomposer(Operation *op) : op(op), b(op), loc(op->getLoc()) {}
+  using OperatorWriter::OperatorWriter;
 
-  /// The values in the place of the results; nothing if the operator stays, or
-  /// failure after a message. A null value keeps an unused result.
-  FailureOr<std::optional<SmallVector<Value>>> decompose();
+  Decomposition decompose();
 
 private:
-  using Attributes = ArrayRef<NamedAttribute>;
-
-  //===--------------------------------------------------------------------===//
-  // Building
-  //===--------------------------------------------------------------------===//
-
-  SmallVector<Value> emit(StringRef name, ValueRange operands, Attributes attrs,
-                          TypeRange types) {
-    OperationState state(loc, ("onnx." + name).str());
-    state.addOperands(operands);
-    state.addAttributes(attrs);
-    state.addTypes(types);
-    return b.create(state)->getResults();
-  }
-  Value emit(StringRef name, ValueRange operands, Attributes attrs = {}) {
-    return emit(name, operands, attrs, getUnknownTensorType(b.getContext()))
-        .front();
-  }
-  /// An operator that keeps the name of the layer and the attributes in `keep`.
-  Value emitLayer(StringRef name, ValueRange operands,
-                  ArrayRef<StringRef> keep = {}, Attributes attrs = {}) {
-    return emit(name, operands, getLayerAttributes(keep, attrs));
-  }
-  SmallVector<NamedAttribute> getLayerAttributes(ArrayRef<StringRef> keep,
-                                                 Attributes attrs) {
-    SmallVector<NamedAttribute> all(attrs);
-    for (StringRef attr : keep)
-      if (Attribute value = op->getAttr(attr))
-        all.emplace_back(attr, value);
-    if (Attribute layer = op->getAttr(ONNXDialect::kNameAttr))
-      all.emplace_back(ONNXDialect::kNameAttr, layer);
-    return all;
-  }
-  NamedAttribute attr(StringRef name, int64_t value) {
-    return b.getNamedAttr(name, b.getI64IntegerAttr(value));
-  }
-  NamedAttribute attr(StringRef name, ArrayRef<int64_t> value) {
-    return b.getNamedAttr(name, b.getDenseI64ArrayAttr(value));
-  }
-  NamedAttribute attr(StringRef name, float value) {
-    return b.getNamedAttr(name, b.getF32FloatAttr(value));
-  }
-  NamedAttribute attr(StringRef name, StringRef value) {
-    return b.getNamedAttr(name, b.getStringAttr(value));
-  }
-  Value none() { return NoValueOp::create(b, loc, b.getNoneType()); }
-  /// A scalar of the element type of `like`.
-  Value scalar(double value, Value like) {
-    auto element = cast<TensorType>(like.getType()).getElementType();
-    auto type = RankedTensorType::get({}, element);
-    Attribute number = isa<FloatType>(element)
-                           ? Attribute(b.getFloatAttr(element, value))
-                           : Attribute(b.getIntegerAttr(element, value));
-    return onnx::ConstantOp::create(b, loc,
-                                    DenseElementsAttr::get(type, number));
-  }
-  Value integers(ArrayRef<int64_t> values) {
-    auto type = RankedTensorType::get({int64_t(values.size())}, b.getI64Type());
-    return onnx::ConstantOp::create(b, loc,
-                                    DenseElementsAttr::get(type, values));
-  }
-
-  static bool has(Value value) { return !isa<NoneType>(value.getType()); }
-  Value in(unsigned i) { return op->getOperand(i); }
-  static int64_t rankOf(Value value) {
-    return cast<RankedTensorType>(value.getType()).getRank();
-  }
-  int64_t getInt(StringRef name, int64_t fallback) {
-    auto value = op->getAttrOfType<IntegerAttr>(name);
-    return value ? value.getInt() : fallback;
-  }
-  float getReal(StringRef name, float fallback) {
-    auto value = op->getAttrOfType<FloatAttr>(name);
-    return value ? value.getValueAsDouble() : fallback;
-  }
-
   Value dequantize(Value x, Value scale, Value zero, int64_t axis = 0);
   Value quantize(Value x, Value scale, Value zero);
-  Value transpose(Value x, ArrayRef<int64_t> perm) {
-    return emit("Transpose", x, attr("perm", perm));
-  }
   /// Dimensions of an operand moved so that the channels are second (last).
   Value channelsFirst(Value x, int64_t rank);
   Value channelsLast(Value x, int64_t rank);
@@ -132,10 +49,6 @@ private:
   Value decomposeGemm();
   Value decomposeFusedMatMul();
   SmallVector<Value> decomposeSkipNorm(bool simplified);
-
-  Operation *op;
-  OpBuilder b;
-  Location loc;
 };
 
 } // namespace
@@ -339,8 +252,8 @@ SmallVector<Value> Decomposer::decomposeSkipNorm(bool simplified) {
   return results;
 }
 
-FailureOr<std::optional<SmallVector<Value>>> Decomposer::decompose() {
-  using Result = FailureOr<std::optional<SmallVector<Value>>>;
+Decomposition Decomposer::decompose() {
+  using Result = Decomposition;
   auto one = [](Value value) -> Result {
     return std::optional(SmallVector<Value>{value});
   };
@@ -449,9 +362,7 @@ FailureOr<std::optional<SmallVector<Value>>> Decomposer::decompose() {
       .Case<MicrosoftSkipSimplifiedLayerNormalizationOp>([&](auto) -> Result {
         return std::optional(decomposeSkipNorm(/*simplified=*/true));
       })
-      .Default([](Operation *) -> Result {
-        return std::optional<SmallVector<Value>>();
-      });
+      .Default([](Operation *op) { return decomposeTransformer(op); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -467,7 +378,9 @@ struct ONNXDecomposeMicrosoftPass
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (op->getName().getStringRef().starts_with("onnx.microsoft."))
+      // ONNX Runtime has one operator of its own in the default domain.
+      if (op->getName().getStringRef().starts_with("onnx.microsoft.") ||
+          isa<SimplifiedLayerNormalizationOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops)

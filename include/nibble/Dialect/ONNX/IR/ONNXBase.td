@@ -69,6 +69,7 @@ def ONNX_Dialect : Dialect {
     void registerSignalOps();
     void registerTensorOps();
     void registerTrainingOps();
+    void registerTransformerOps();
     void registerVisionOps();
     void registerTypes();
     void registerFolding();
@@ -274,5 +275,10 @@ class ONNX_Op<string mnemonic, string types, string inferWith = "",
     `(` operands `)` attr-dict `:` functional-type(operands, results)
   }];
 }
+
+/// An operator of ONNX Runtime's domain com.microsoft.
+class ONNX_MicrosoftOp<string name, string types, string inferWith = "",
+                       list<Trait> traits = []>
+    : ONNX_Op<"microsoft." # name, types, inferWith, traits>;
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXBASE_TD

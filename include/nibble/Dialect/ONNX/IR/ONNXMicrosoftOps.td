@@ -18,10 +18,6 @@
 
 include "nibble/Dialect/ONNX/IR/ONNXBase.td"
 
-class ONNX_MicrosoftOp<string name, string types, string inferWith = "",
-                       list<Trait> traits = []>
-    : ONNX_Op<"microsoft." # name, types, inferWith, traits>;
-
 def ONNX_OptByte : ONNX_Opt<ONNX_Byte>;
 def ONNX_OptFloat : ONNX_Opt<ONNX_Float>;
 

@@ -44,6 +44,8 @@
 #define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXTrainingOps.h.inc"
 #define GET_OP_CLASSES
+#include "nibble/Dialect/ONNX/IR/ONNXTransformerOps.h.inc"
+#define GET_OP_CLASSES
 #include "nibble/Dialect/ONNX/IR/ONNXVisionOps.h.inc"
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXOPS_H

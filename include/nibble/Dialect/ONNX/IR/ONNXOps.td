@@ -22,6 +22,7 @@ include "nibble/Dialect/ONNX/IR/ONNXSequenceOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXSignalOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXTensorOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXTrainingOps.td"
+include "nibble/Dialect/ONNX/IR/ONNXTransformerOps.td"
 include "nibble/Dialect/ONNX/IR/ONNXVisionOps.td"
 
 #endif // NIBBLE_DIALECT_ONNX_IR_ONNXOPS_TD

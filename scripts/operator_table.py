@@ -35,7 +35,8 @@ NAMES = {"": "ONNX", "ai.onnx.ml": "ai.onnx.ml", "ai.onnx.preview": "ai.onnx.pre
          "com.microsoft": "com.microsoft"}  # fmt: skip
 OLDEST = 7
 
-# What holds for one operator beside its types and failing tests.
+# What holds for one operator beside its types and failing tests, by its name with or
+# without its domain.
 LIMITS = {
     "Bernoulli": "own generator (Squares): other numbers than NumPy's",
     "DFT": "a product with a matrix; the axis is constant",
@@ -54,6 +55,11 @@ LIMITS = {
     "TfIdfVectorizer": "pools of integers",
     "TreeEnsemble": "read only",
     "Unsqueeze": "axes are constant",
+    "microsoft.Attention": "no rotation, no buffer shared by past and present",
+    "microsoft.GatherBlockQuantized": "codes are integers; an index out of range is an error",
+    "microsoft.GroupQueryAttention": "caches of floats that keep all positions; no `output_qk`",
+    "microsoft.MultiHeadAttention": "no beams, no buffer shared by past and present, no `qk`",
+    "microsoft.RotaryEmbedding": "no `scale`",
 }
 
 HEADER = """\
@@ -216,7 +222,9 @@ def rows(data: Path):
             "versions": " ".join(map(str, versions)) or "1",
             "types": element_types(definition) if definition else "",
             "tests": f"{passed} of {total}" if total else "-",
-            "limits": "; ".join([LIMITS[n] for n in [name] if n in LIMITS] + failures),
+            "limits": "; ".join(
+                [LIMITS[n] for n in dict.fromkeys([name, full]) if n in LIMITS] + failures
+            ),
         }  # fmt: skip
 
 

@@ -93,7 +93,9 @@ Error Importer::addResults(const NodeProto &node,
   for (const std::string &name : node.output()) {
     Type type = NoneType::get(context);
     if (!name.empty()) {
-      type = scopes.back().types.lookup(name);
+      // An operator without inputs knows its type better than the model, which
+      // some exporters get wrong for constants.
+      type = node.input_size() > 0 ? scopes.back().types.lookup(name) : Type();
       if (!type)
         type = onnx::getUnknownTensorType(context);
     }

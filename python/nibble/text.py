@@ -3,8 +3,8 @@
 """Text to tokens and back, stop tokens, and chat templates.
 
 A model's folder has `tokenizer.json` (read by the package `tokenizers`) with
-`tokenizer_config.json` and `generation_config.json`, or `tokenizer.bin` in
-llama2.c's format.
+`tokenizer_config.json` and `generation_config.json` or `genai_config.json`, or
+`tokenizer.bin` in llama2.c's format.
 """
 
 from __future__ import annotations
@@ -78,8 +78,13 @@ class FolderCodec:
             raise NibbleError(f"{path}: cannot read tokenizer: {error}") from error
         self._settings = self._json("tokenizer_config.json")
         config, generation = self._json("config.json"), self._json("generation_config.json")
-        self.context = config.get("max_position_embeddings") or config.get("n_positions")
-        self.stops = self._stop_tokens(config, generation)
+        # What ONNX Runtime GenAI's model builder writes instead.
+        genai = self._json("genai_config.json").get("model")
+        genai = genai if isinstance(genai, dict) else {}
+        lengths = (config.get("max_position_embeddings"), config.get("n_positions"),
+                   genai.get("context_length"))  # fmt: skip
+        self.context = next(filter(None, lengths), None)
+        self.stops = self._stop_tokens(config, generation, genai)
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self._path.with_name(name)

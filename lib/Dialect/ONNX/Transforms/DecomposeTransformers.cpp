@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "OperatorWriter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -121,6 +122,7 @@ private:
   LogicalResult check(MicrosoftGroupQueryAttentionOp gqa);
   Places getPlaces(MicrosoftGroupQueryAttentionOp gqa);
   Value getPositions(MicrosoftGroupQueryAttentionOp gqa, Value start);
+  void refinePast(Value past, int64_t kvHeads, int64_t size);
   Value writeCache(Value past, Value fresh, const Places &places, Value total,
                    int64_t kvHeads, int64_t size);
   Value applySink(Value y, Value scores, Value sink, int64_t heads);
@@ -200,6 +202,43 @@ Value TransformerDecomposer::getPositions(MicrosoftGroupQueryAttentionOp gqa,
   if (start)
     return emit("Add", {reshape(start, {-1, 1}), row});
   return emit("Expand", {row, concat({sizeOf(gqa.getQuery(), 0), length})});
+}
+
+/// Sizes that the model leaves open in the declaration of its input, but that
+/// the operator knows.
+void TransformerDecomposer::refinePast(Value past, int64_t kvHeads,
+                                       int64_t size) {
+  auto argument = dyn_cast<BlockArgument>(past);
+  if (!argument)
+    return;
+  auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  auto type = cast<RankedTensorType>(past.getType());
+  if (!function || type.getRank() != 4)
+    return;
+  unsigned number = argument.getArgNumber();
+  SmallVector<int64_t> shape(type.getShape());
+  auto names =
+      function.getArgAttrOfType<ArrayAttr>(number, ONNXDialect::kDimNamesAttr);
+  if (names && names.size() != 4)
+    names = ArrayAttr();
+  SmallVector<Attribute> left;
+  if (names)
+    llvm::append_range(left, names);
+  for (auto [dim, known] : {std::pair(1, kvHeads), std::pair(3, size)}) {
+    if (!type.isDynamicDim(dim))
+      continue;
+    shape[dim] = known;
+    if (names)
+      left[dim] = b.getStringAttr("");
+  }
+  argument.setType(type.clone(shape));
+  SmallVector<Type> types(function.getArgumentTypes());
+  types[number] = argument.getType();
+  function.setType(
+      FunctionType::get(b.getContext(), types, function.getResultTypes()));
+  if (names)
+    function.setArgAttr(number, ONNXDialect::kDimNamesAttr,
+                        b.getArrayAttr(left));
 }
 
 /// The past, made longer if the new positions need it, with the new keys or
@@ -296,6 +335,8 @@ TransformerDecomposer::decomposeGroupQuery(MicrosoftGroupQueryAttentionOp gqa) {
   }
   if (hasPast) {
     Value total = reshape(toI64(gqa.getTotalSequenceLength()), {1});
+    refinePast(gqa.getPastKey(), kvHeads, *size);
+    refinePast(gqa.getPastValue(), kvHeads, *size);
     x.k = writeCache(gqa.getPastKey(), x.k, places, total, kvHeads, *size);
     x.v = writeCache(gqa.getPastValue(), x.v, places, total, kvHeads, *size);
   }

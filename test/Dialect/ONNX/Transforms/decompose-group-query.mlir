@@ -47,3 +47,13 @@ func.func @sink(%q: tensor<1x6x64xf32>, %k: tensor<1x6x32xf32>, %v: tensor<1x6x3
   %y, %pk, %pv, %s = onnx.microsoft.GroupQueryAttention(%q, %k, %v, %none, %none, %ends, %total, %none, %none, %none, %none, %sink, %none, %none, %none, %none) {kv_num_heads = 2 : i64, num_heads = 4 : i64} : (tensor<1x6x64xf32>, tensor<1x6x32xf32>, tensor<1x6x32xf32>, none, none, tensor<1xi32>, tensor<i32>, none, none, none, none, tensor<4xf32>, none, none, none, none) -> (tensor<1x6x64xf32>, none, none, none)
   return %y : tensor<1x6x64xf32>
 }
+
+// What the model leaves open about its input, the operator knows.
+// CHECK-LABEL: func.func @open
+// CHECK-SAME: %arg3: tensor<?x2x?x16xf32> {onnx.dim_names = ["batch", "", "past", ""]}
+func.func @open(%q: tensor<?x1x64xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %pk: tensor<?x2x?x?xf32> {onnx.dim_names = ["batch", "", "past", "size"]}, %pv: tensor<?x?x?x?xf32>, %ends: tensor<?xi32>, %total: tensor<i32>) -> tensor<*xf32> {
+  // CHECK: onnx.Concat(%arg4, %{{.*}}) {axis = 2 : i64} : (tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>)
+  %none = onnx.NoValue : none
+  %y, %k1, %v1, %s = onnx.microsoft.GroupQueryAttention(%q, %k, %v, %pk, %pv, %ends, %total, %none, %none, %none, %none, %none, %none, %none, %none, %none) {kv_num_heads = 2 : i64, num_heads = 4 : i64} : (tensor<?x1x64xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, tensor<?x2x?x?xf32>, tensor<?x?x?x?xf32>, tensor<?xi32>, tensor<i32>, none, none, none, none, none, none, none, none, none) -> (tensor<*xf32>, tensor<*xf32>, tensor<*xf32>, none)
+  return %y : tensor<*xf32>
+}

@@ -1,6 +1,7 @@
 # Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Tiny random models as ONNX Runtime GenAI's model builder writes them, beside ONNX Runtime.
+"""Tiny random models as ONNX Runtime's tools write them, beside ONNX Runtime: the model builder
+of ONNX Runtime GenAI, and the transformer optimizer, which Optimum uses.
 
 Skipped without the packages onnxruntime_genai, torch and transformers, which nothing else
 needs.
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +199,69 @@ class Builder(unittest.TestCase):
         )  # fmt: skip
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertIn("w", ran.stdout)
+
+
+class Optimizer(unittest.TestCase):
+    """BERT, exported by PyTorch and optimized."""
+
+    def optimize(self, folder: Path, multi_head: bool):
+        import torch
+        import transformers
+        from onnxruntime.transformers import optimizer
+        from onnxruntime.transformers.fusion_options import FusionOptions
+
+        config = transformers.BertConfig(
+            vocab_size=67, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=48, max_position_embeddings=32, attn_implementation="eager",
+        )  # fmt: skip
+
+        class States(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.model = transformers.BertModel(config).eval()
+
+            def forward(self, ids, mask, kinds):
+                out = self.model(input_ids=ids, attention_mask=mask, token_type_ids=kinds)
+                return out.last_hidden_state
+
+        names = ["input_ids", "attention_mask", "token_type_ids"]
+        ones = torch.ones(2, 7, dtype=torch.int64)
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                States(), (ones, ones, ones), folder / "plain.onnx", input_names=names,
+                output_names=["states"], opset_version=17, dynamo=False,
+                dynamic_axes={name: {0: "batch", 1: "length"} for name in [*names, "states"]},
+            )  # fmt: skip
+        options = FusionOptions("bert")
+        options.use_multi_head_attention = multi_head
+        model = optimizer.optimize_model(
+            str(folder / "plain.onnx"), "bert", num_heads=4, hidden_size=32, opt_level=0,
+            optimization_options=options,
+        )  # fmt: skip
+        path = folder / f"optimized{multi_head:d}.onnx"
+        model.save_model_to_file(str(path))
+        return path, {node.op_type for node in model.model.graph.node}
+
+    def test_bert(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for multi_head in (False, True):
+                path, types = self.optimize(Path(folder), multi_head)
+                wanted = {"MultiHeadAttention" if multi_head else "Attention", "BiasGelu",
+                          "EmbedLayerNormalization", "SkipLayerNormalization"}  # fmt: skip
+                self.assertLessEqual(wanted, types)
+                reference, model = s.Reference(path), s.load(path)
+                random = np.random.default_rng(3)
+                for batch, length in ((1, 1), (2, 7), (3, 20)):
+                    mask = (np.arange(length) < random.integers(1, length + 1, (batch, 1))) * 1
+                    feeds = {
+                        "input_ids": random.integers(0, 67, (batch, length)),
+                        "attention_mask": mask.astype(np.int64),
+                        "token_type_ids": random.integers(0, 2, (batch, length)),
+                    }
+                    want = reference.run(feeds)["states"]
+                    got = model.run(feeds)["states"]
+                    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
 
 
 if __name__ == "__main__":

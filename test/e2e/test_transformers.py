@@ -47,7 +47,28 @@ class Attention(Case):
         ]:
             self.group_query(label, attributes, packed, 4, 2, 16, steps)
 
-    def group_query(self, label, attributes, packed, heads, kv_heads, size, steps):
+    def test_group_query_windowed(self):
+        """Caches that keep some of the last positions, with and without slack."""
+        window = 4
+        steps = [
+            (5, 7, [5, 5]),  # a prompt
+            (9, 7, [9, 9]),  # more than there is room for
+            (1, 7, [8, 6]),  # full
+            (1, 7, [12, 9]),
+            (1, 4, [12, 9]),  # without slack
+            (3, 7, [10]),
+            (9, 7, [14]),
+        ]
+
+        def kept(tokens, past):
+            run = past - window + 1
+            return tokens - run * max(0, -((past - tokens) // run))
+
+        attributes = {"local_window_size": window, "sliding_window_cache": 1, "do_rotary": 1}
+        self.group_query("windowed", attributes, True, 4, 2, 16, steps, kept)
+
+    def group_query(self, label, attributes, packed, heads, kv_heads, size, steps,
+                    kept=lambda tokens, past: tokens):  # fmt: skip
         caches = [constant(self.floats(16, size // 2)) for _ in range(2)]
 
         def inputs(length, past, ends):
@@ -73,7 +94,8 @@ class Attention(Case):
                 # Not what stands behind the end of a text, or belongs to its padding.
                 parts = []
                 for text, end in enumerate(ends):
-                    stop = None if name == "y" and not prompt else end
+                    rows = end if name == "y" else kept(end, past)
+                    stop = None if name == "y" and not prompt else rows
                     parts.append(array[text, :stop] if name == "y" else array[text, :, :stop])
                 return np.concatenate([part.ravel() for part in parts])
 

@@ -71,6 +71,9 @@ MicrosoftGroupQueryAttentionOp::inferShapes(InferContext &context) {
   Dim present = past.isConstant(0) ? total : Dim();
   if (past.isConstant() && total.isConstant())
     present = Dim(std::max(past.getConstant(), total.getConstant()));
+  // A windowed cache keeps its size.
+  if (getSlidingWindowCache())
+    present = past;
   present = orSymbol(present, context);
   for (unsigned i : {1, 2})
     context.setShape(i, {batch, Dim(kvHeads), present, *size});

@@ -8,14 +8,12 @@
 //
 // What ONNX Runtime's kernels for the CPU compute, with standard operators:
 //
-//   GroupQueryAttention  RotaryEmbedding, TensorScatter, Attention
-//   MultiHeadAttention   Attention with a mask
-//   Attention            MatMul, Split, Attention
+//   MultiHeadAttention  Attention with a mask
+//   Attention           MatMul, Split, Attention
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperatorWriter.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "TransformerWriter.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -24,12 +22,9 @@ using namespace nibble::onnx;
 
 namespace {
 
-/// Numbers of element types in ONNX.
-enum { kI32 = 6, kI64 = 7 };
-
-class TransformerDecomposer : OperatorWriter {
+class TransformerDecomposer : TransformerWriter {
 public:
-  using OperatorWriter::OperatorWriter;
+  using TransformerWriter::TransformerWriter;
 
   Decomposition decompose();
 
@@ -38,61 +33,10 @@ private:
   struct Projected {
     Value q, k, v;
   };
-  /// Where the new positions of a GroupQueryAttention stand: one number for
-  /// each batch entry.
-  struct Places {
-    /// Positions before the new ones, null: none.
-    Value start;
-    /// Positions that are valid after this step, null: all.
-    Value lengths;
-  };
 
   //===--------------------------------------------------------------------===//
   // Building
   //===--------------------------------------------------------------------===//
-
-  Type unknown() { return getUnknownTensorType(b.getContext()); }
-  /// The type of a result that is only wanted where `given` is.
-  Type unknownIf(bool given) { return given ? unknown() : b.getNoneType(); }
-  bool hasResult(unsigned i) { return !isa<NoneType>(op->getResultTypes()[i]); }
-  Value number(int64_t value) {
-    auto type = RankedTensorType::get({}, b.getI64Type());
-    return onnx::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>{value}));
-  }
-  /// One dimension of `x`, as a vector of one element.
-  Value sizeOf(Value x, int64_t dim) {
-    return emit("Shape", x, {attr("start", dim), attr("end", dim + 1)});
-  }
-  Value toI64(Value x) { return emit("Cast", x, attr("to", int64_t(kI64))); }
-  Value reshape(Value x, ArrayRef<int64_t> shape) {
-    return emit("Reshape", {x, integers(shape)});
-  }
-  Value concat(ValueRange parts, int64_t axis = 0) {
-    return emit("Concat", parts, attr("axis", axis));
-  }
-  Value unsqueeze(Value x, ArrayRef<int64_t> axes) {
-    return emit("Unsqueeze", {x, integers(axes)});
-  }
-  SmallVector<Value> split(Value x, ArrayRef<int64_t> sizes, int64_t axis) {
-    return emit("Split", {x, integers(sizes)}, attr("axis", axis),
-                SmallVector<Type>(sizes.size(), unknown()));
-  }
-  /// 0, 1, ... to the number in the vector `limit` of one element.
-  Value countTo(Value limit) {
-    return emit("Range", {number(0), reshape(limit, {}), number(1)});
-  }
-  /// (batch, length, heads * size) as (batch, heads, length, size), and back.
-  Value splitHeads(Value x, int64_t heads, int64_t size) {
-    return transpose(reshape(x, {0, 0, heads, size}), {0, 2, 1, 3});
-  }
-  Value joinHeads(Value x, int64_t width) {
-    return reshape(transpose(x, {0, 2, 1, 3}), {0, 0, width});
-  }
-
-  /// The known size of the last dimension divided by `parts`; failure after a
-  /// message if it is not known or cannot be divided.
-  FailureOr<int64_t> getPart(StringRef what, Value x, int64_t parts);
 
   /// Scores that are added to the keys where `keep` is false.
   Value hideUnless(Value keep, float filter) {
@@ -119,15 +63,6 @@ private:
   // Operators
   //===--------------------------------------------------------------------===//
 
-  LogicalResult check(MicrosoftGroupQueryAttentionOp gqa);
-  Places getPlaces(MicrosoftGroupQueryAttentionOp gqa);
-  Value getPositions(MicrosoftGroupQueryAttentionOp gqa, Value start);
-  void refinePast(Value past, int64_t kvHeads, int64_t size);
-  Value writeCache(Value past, Value fresh, const Places &places, Value total,
-                   int64_t kvHeads, int64_t size);
-  Value applySink(Value y, Value scores, Value sink, int64_t heads);
-  Decomposition decomposeGroupQuery(MicrosoftGroupQueryAttentionOp gqa);
-
   FailureOr<Projected> project(MicrosoftMultiHeadAttentionOp mha);
   FailureOr<Value> getMask(MicrosoftMultiHeadAttentionOp mha, Value keys);
   Decomposition decomposeMultiHead(MicrosoftMultiHeadAttentionOp mha);
@@ -141,8 +76,8 @@ private:
 
 } // namespace
 
-FailureOr<int64_t> TransformerDecomposer::getPart(StringRef what, Value x,
-                                                  int64_t parts) {
+FailureOr<int64_t> TransformerWriter::getPart(StringRef what, Value x,
+                                              int64_t parts) {
   auto type = cast<RankedTensorType>(x.getType());
   int64_t size = type.getShape().back();
   if (!ShapedType::isDynamic(size) && size % parts == 0)
@@ -151,214 +86,6 @@ FailureOr<int64_t> TransformerDecomposer::getPart(StringRef what, Value x,
                            << ", expected a last dimension that is known and a "
                               "multiple of "
                            << parts << " heads";
-}
-
-//===----------------------------------------------------------------------===//
-// GroupQueryAttention
-//===----------------------------------------------------------------------===//
-
-/// What ONNX Runtime has kernels for, and Nibble does not.
-LogicalResult TransformerDecomposer::check(MicrosoftGroupQueryAttentionOp gqa) {
-  for (StringRef name : {"k_quant_type", "v_quant_type"}) {
-    auto kind = op->getAttrOfType<StringAttr>(name);
-    if (kind && kind.getValue() != "NONE")
-      return op->emitOpError()
-             << name << " is '" << kind.getValue()
-             << "', expected NONE: quantized caches are not supported, build "
-                "the model with a float one";
-  }
-  if (gqa.getSlidingWindowCache() != 0)
-    return op->emitOpError("sliding_window_cache is 1, expected 0: caches that "
-                           "drop positions are not supported, build the model "
-                           "with one that keeps them");
-  return success();
-}
-
-/// A prompt's positions count from 0, however short the texts are: what follows
-/// a text is not seen by it, and overwritten by the next step. Later the new
-/// positions are the last ones of each text.
-TransformerDecomposer::Places
-TransformerDecomposer::getPlaces(MicrosoftGroupQueryAttentionOp gqa) {
-  if (!has(gqa.getPastKey()))
-    return {};
-  Value length = sizeOf(gqa.getQuery(), 1);
-  Value total = reshape(toI64(gqa.getTotalSequenceLength()), {1});
-  Value isPrompt = emit("Equal", {total, length});
-  Value valid =
-      emit("Add", {reshape(toI64(gqa.getSeqlensK()), {-1}), number(1)});
-  Value lengths = emit("Where", {isPrompt, length, valid});
-  Value start = emit("Sub", {lengths, length});
-  // Who sees all keys must not see those behind a short text.
-  return {start, gqa.getCausal() ? lengths : valid};
-}
-
-/// Positions of the new tokens, (batch, length).
-Value TransformerDecomposer::getPositions(MicrosoftGroupQueryAttentionOp gqa,
-                                          Value start) {
-  if (has(gqa.getPositionIds()))
-    return gqa.getPositionIds();
-  Value length = sizeOf(gqa.getQuery(), 1);
-  Value row = reshape(countTo(length), {1, -1});
-  if (start)
-    return emit("Add", {reshape(start, {-1, 1}), row});
-  return emit("Expand", {row, concat({sizeOf(gqa.getQuery(), 0), length})});
-}
-
-/// Sizes that the model leaves open in the declaration of its input, but that
-/// the operator knows.
-void TransformerDecomposer::refinePast(Value past, int64_t kvHeads,
-                                       int64_t size) {
-  auto argument = dyn_cast<BlockArgument>(past);
-  if (!argument)
-    return;
-  auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
-  auto type = cast<RankedTensorType>(past.getType());
-  if (!function || type.getRank() != 4)
-    return;
-  unsigned number = argument.getArgNumber();
-  SmallVector<int64_t> shape(type.getShape());
-  auto names =
-      function.getArgAttrOfType<ArrayAttr>(number, ONNXDialect::kDimNamesAttr);
-  if (names && names.size() != 4)
-    names = ArrayAttr();
-  SmallVector<Attribute> left;
-  if (names)
-    llvm::append_range(left, names);
-  for (auto [dim, known] : {std::pair(1, kvHeads), std::pair(3, size)}) {
-    if (!type.isDynamicDim(dim))
-      continue;
-    shape[dim] = known;
-    if (names)
-      left[dim] = b.getStringAttr("");
-  }
-  argument.setType(type.clone(shape));
-  SmallVector<Type> types(function.getArgumentTypes());
-  types[number] = argument.getType();
-  function.setType(
-      FunctionType::get(b.getContext(), types, function.getResultTypes()));
-  if (names)
-    function.setArgAttr(number, ONNXDialect::kDimNamesAttr,
-                        b.getArrayAttr(left));
-}
-
-/// The past, made longer if the new positions need it, with the new keys or
-/// values in their places.
-Value TransformerDecomposer::writeCache(Value past, Value fresh,
-                                        const Places &places, Value total,
-                                        int64_t kvHeads, int64_t size) {
-  Value missing =
-      emit("Max", {emit("Sub", {total, sizeOf(past, 2)}), integers({0})});
-  Value shape =
-      concat({sizeOf(past, 0), integers({kvHeads}), missing, integers({size})});
-  Type element = cast<RankedTensorType>(past.getType()).getElementType();
-  auto zero = DenseElementsAttr::get(RankedTensorType::get({1}, element),
-                                     b.getZeroAttr(element));
-  Value zeros = emit("ConstantOfShape", shape, b.getNamedAttr("value", zero));
-  return emit("TensorScatter", {concat({past, zeros}, 2), fresh, places.start},
-              attr("axis", int64_t(2)));
-}
-
-/// A score without a value takes part of the sum that divides the weights:
-/// y * sum / (sum + exp(sink)) = y * sigmoid(log(sum) - sink).
-Value TransformerDecomposer::applySink(Value y, Value scores, Value sink,
-                                       int64_t heads) {
-  Value logSum = emit("ReduceLogSumExp", {scores, integers({-1})});
-  if (has(sink))
-    logSum = emit("Sub", {logSum, reshape(sink, {1, heads, 1, 1})});
-  return emit("Mul", {y, emit("Sigmoid", logSum)});
-}
-
-Decomposition
-TransformerDecomposer::decomposeGroupQuery(MicrosoftGroupQueryAttentionOp gqa) {
-  if (failed(check(gqa)))
-    return failure();
-  int64_t heads = gqa.getNumHeads(), kvHeads = gqa.getKvNumHeads();
-  bool packed = !has(gqa.getKey());
-  FailureOr<int64_t> size =
-      getPart("query", gqa.getQuery(), packed ? heads + 2 * kvHeads : heads);
-  if (failed(size))
-    return failure();
-  Projected x{gqa.getQuery(), gqa.getKey(), gqa.getValue()};
-  if (packed) {
-    auto parts =
-        split(x.q, {heads * *size, kvHeads * *size, kvHeads * *size}, 2);
-    x = {parts[0], parts[1], parts[2]};
-  }
-  if (has(gqa.getQNormWeight())) {
-    auto normalize = [&](Value y, int64_t count, Value weight) {
-      Value perHead = reshape(y, {0, 0, count, *size});
-      Value normal = emit(
-          "RMSNormalization", {perHead, weight},
-          {attr("axis", int64_t(-1)), attr("epsilon", gqa.getQkNormEpsilon())});
-      return reshape(normal, {0, 0, count * *size});
-    };
-    x.q = normalize(x.q, heads, gqa.getQNormWeight());
-    x.k = normalize(x.k, kvHeads, gqa.getKNormWeight());
-  }
-  Places places = getPlaces(gqa);
-  if (gqa.getDoRotary()) {
-    Value positions = getPositions(gqa, places.start);
-    FailureOr<int64_t> half = getPart("cos_cache", gqa.getCosCache(), 1);
-    if (failed(half))
-      return failure();
-    auto rotate = [&](Value y, int64_t count) {
-      return emit("RotaryEmbedding",
-                  {y, gqa.getCosCache(), gqa.getSinCache(), positions},
-                  {attr("interleaved", int64_t(gqa.getRotaryInterleaved())),
-                   attr("num_heads", count),
-                   attr("rotary_embedding_dim", 2 * *half)});
-    };
-    x.q = rotate(x.q, heads);
-    x.k = rotate(x.k, kvHeads);
-  }
-
-  bool sink = gqa.getSmoothSoftmax() == 1 || has(gqa.getHeadSink());
-  bool hasPast = has(gqa.getPastKey()), perHead = hasPast || sink;
-  SmallVector<NamedAttribute> attrs = {
-      attr("is_causal", int64_t(gqa.getCausal()))};
-  if (gqa.getScale() != 0)
-    attrs.push_back(attr("scale", gqa.getScale()));
-  if (gqa.getSoftcap() > 0)
-    attrs.push_back(attr("softcap", gqa.getSoftcap()));
-  if (gqa.getLocalWindowSize() > 0)
-    attrs.push_back(
-        attr("left_window_size", int64_t(gqa.getLocalWindowSize()) - 1));
-  if (sink)
-    attrs.push_back(attr("qk_matmul_output_mode", int64_t(2)));
-  if (perHead) {
-    x.q = splitHeads(x.q, heads, *size);
-    x.k = splitHeads(x.k, kvHeads, *size);
-    x.v = splitHeads(x.v, kvHeads, *size);
-  } else {
-    attrs.push_back(attr("q_num_heads", heads));
-    attrs.push_back(attr("kv_num_heads", kvHeads));
-  }
-  if (hasPast) {
-    Value total = reshape(toI64(gqa.getTotalSequenceLength()), {1});
-    refinePast(gqa.getPastKey(), kvHeads, *size);
-    refinePast(gqa.getPastValue(), kvHeads, *size);
-    x.k = writeCache(gqa.getPastKey(), x.k, places, total, kvHeads, *size);
-    x.v = writeCache(gqa.getPastValue(), x.v, places, total, kvHeads, *size);
-  }
-  auto present = [&](unsigned i) {
-    return unknownIf(!hasPast && hasResult(i));
-  };
-  SmallVector<Value> results =
-      emit("Attention",
-           {x.q, x.k, x.v, gqa.getAttentionBias(), none(), none(),
-            hasPast ? places.lengths : none()},
-           getLayerAttributes({}, attrs),
-           {unknown(), present(1), present(2), unknownIf(sink)});
-  if (sink)
-    results[0] = applySink(results[0], results[3], gqa.getHeadSink(), heads);
-  if (perHead)
-    results[0] = joinHeads(results[0], heads * *size);
-  if (hasPast) {
-    results[1] = x.k;
-    results[2] = x.v;
-  }
-  results[3] = Value();
-  return std::optional(results);
 }
 
 //===----------------------------------------------------------------------===//
@@ -664,7 +391,7 @@ Decomposition TransformerDecomposer::decomposeEmbedNorm(
 
 Decomposition TransformerDecomposer::decompose() {
   return llvm::TypeSwitch<Operation *, Decomposition>(op)
-      .Case([&](MicrosoftGroupQueryAttentionOp gqa) {
+      .Case([](MicrosoftGroupQueryAttentionOp gqa) {
         return decomposeGroupQuery(gqa);
       })
       .Case([&](MicrosoftMultiHeadAttentionOp mha) {

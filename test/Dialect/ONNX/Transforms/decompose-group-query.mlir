@@ -57,3 +57,17 @@ func.func @open(%q: tensor<?x1x64xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x3
   %y, %k1, %v1, %s = onnx.microsoft.GroupQueryAttention(%q, %k, %v, %pk, %pv, %ends, %total, %none, %none, %none, %none, %none, %none, %none, %none, %none) {kv_num_heads = 2 : i64, num_heads = 4 : i64} : (tensor<?x1x64xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, tensor<?x2x?x?xf32>, tensor<?x?x?x?xf32>, tensor<?xi32>, tensor<i32>, none, none, none, none, none, none, none, none, none) -> (tensor<*xf32>, tensor<*xf32>, tensor<*xf32>, none)
   return %y : tensor<*xf32>
 }
+
+// A windowed cache: the new rows behind it, then the last ones go to the front.
+// CHECK-LABEL: func.func @windowed
+func.func @windowed(%qkv: tensor<2x?x128xf32>, %pk: tensor<2x2x8x16xf32>, %pv: tensor<2x2x8x16xf32>, %ends: tensor<2xi32>, %total: tensor<i32>) -> (tensor<2x?x64xf32>, tensor<2x2x8x16xf32>) {
+  // CHECK: %[[ROW:.*]] = onnx.Where({{.*}}) : ({{.*}}) -> tensor<2xi64>
+  // CHECK: %[[ROOM:.*]] = onnx.Concat(%arg1, %{{.*}}) {axis = 2 : i64}
+  // CHECK: %[[K:.*]] = onnx.TensorScatter(%[[ROOM]], %{{.*}}, %[[ROW]]) {axis = 2 : i64}
+  // CHECK: onnx.Attention(%{{.*}}, %[[K]], {{.*}}) {is_causal = 1 : i64, left_window_size = 5 : i64}
+  // CHECK: %[[TURNED:.*]] = onnx.TensorScatter(%[[K]], %[[K]], %{{.*}}) {axis = 2 : i64, mode = "circular"}
+  // CHECK: onnx.Slice(%[[TURNED]]
+  %none = onnx.NoValue : none
+  %y, %k, %v, %s = onnx.microsoft.GroupQueryAttention(%qkv, %none, %none, %pk, %pv, %ends, %total, %none, %none, %none, %none, %none, %none, %none, %none, %none) {kv_num_heads = 2 : i64, local_window_size = 6 : i64, num_heads = 4 : i64, sliding_window_cache = 1 : i64} : (tensor<2x?x128xf32>, none, none, tensor<2x2x8x16xf32>, tensor<2x2x8x16xf32>, tensor<2xi32>, tensor<i32>, none, none, none, none, none, none, none, none, none) -> (tensor<2x?x64xf32>, tensor<2x2x8x16xf32>, tensor<2x2x8x16xf32>, none)
+  return %y, %k : tensor<2x?x64xf32>, tensor<2x2x8x16xf32>
+}

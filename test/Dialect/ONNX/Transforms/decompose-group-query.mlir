@@ -61,7 +61,8 @@ func.func @open(%q: tensor<?x1x64xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x3
 // A windowed cache: the new rows behind it, then the last ones go to the front.
 // CHECK-LABEL: func.func @windowed
 func.func @windowed(%qkv: tensor<2x?x128xf32>, %pk: tensor<2x2x8x16xf32>, %pv: tensor<2x2x8x16xf32>, %ends: tensor<2xi32>, %total: tensor<i32>) -> (tensor<2x?x64xf32>, tensor<2x2x8x16xf32>) {
-  // CHECK: %[[ROW:.*]] = onnx.Where({{.*}}) : ({{.*}}) -> tensor<2xi64>
+  // CHECK: %[[NONE:.*]] = onnx.Constant {value = dense<-1> : tensor<i64>}
+  // CHECK: %[[ROW:.*]] = onnx.Where({{.*}}, %[[NONE]])
   // CHECK: %[[ROOM:.*]] = onnx.Concat(%arg1, %{{.*}}) {axis = 2 : i64}
   // CHECK: %[[K:.*]] = onnx.TensorScatter(%[[ROOM]], %{{.*}}, %[[ROW]]) {axis = 2 : i64}
   // CHECK: onnx.Attention(%{{.*}}, %[[K]], {{.*}}) {is_causal = 1 : i64, left_window_size = 5 : i64}

@@ -12,7 +12,7 @@ converts checkpoints to ONNX, splits text into tokens and chooses tokens.
 """
 
 from .compiler import QuantizationConfig, Rule, compile, load
-from .errors import CompileError, Diagnostic, NibbleError
+from .errors import CompileError, ContextOverflowError, Diagnostic, NibbleError
 from .export import (
     DecoderOptions,
     Gpt2Config,
@@ -23,17 +23,22 @@ from .export import (
     read_llama2c,
 )
 from .fetch import fetch
-from .generate import empty_cache, generate, step
+from .generate import Decoder, empty_cache, generate, step
 from .language import LanguageModel
 from .perplexity import Perplexity, perplexities, perplexity
-from .runtime import LayerProfile, Model, TensorInfo
+from .runtime import CacheInfo, CacheState, Context, LayerProfile, Model, TensorInfo
 from .sampling import Sampler, Sampling
 from .sources import prepare
 from .text import load_codec
 from .tokenizer import Tokenizer
 
 __all__ = [
+    "CacheInfo",
+    "CacheState",
     "CompileError",
+    "Context",
+    "ContextOverflowError",
+    "Decoder",
     "DecoderOptions",
     "Diagnostic",
     "Gpt2Config",

@@ -16,6 +16,10 @@ class NibbleError(Exception):
     """
 
 
+class ContextOverflowError(NibbleError):
+    """A text has more tokens than the limit of a context's keys and values."""
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One message of the compiler."""

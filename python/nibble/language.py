@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import NibbleError
-from .generate import empty_cache, step
+from .generate import Decoder
 from .runtime import Model
 from .sampling import Sampler, Sampling
 from .text import Message, TextCodec, TextStream, load_codec
@@ -72,7 +72,7 @@ class LanguageModel:
         self.model, self.codec = model, tokenizer
         self.statistics = Statistics()
         self._fed: list[int] = []
-        self._cache = empty_cache(model)
+        self._decoder = Decoder(model, limit=tokenizer.context or 0)
 
     def _feed(self, tokens: Sequence[int]) -> np.ndarray:
         """Brings the cache to `tokens` and returns the last position's logits."""
@@ -86,14 +86,12 @@ class LanguageModel:
                 f"the text has {len(tokens)} tokens, more than the model's {context}: "
                 "shorten it, or start again"
             )
-        cache = self._cache
-        if same < len(self._fed):
-            cache = {name: array[:, :, :same].copy() for name, array in cache.items()}
-        self._fed, self._cache = [], empty_cache(self.model)
-        fresh = np.asarray([tokens[same:]], np.int64)
-        # The cache stays in the model's memory: nothing else runs it in between.
-        logits, cache = step(self.model, fresh, cache, last_only=True, copy=False)
-        self._fed, self._cache = list(tokens), cache
+        self._decoder.truncate(same)
+        try:
+            logits = self._decoder.feed([tokens[same:]], last_only=True)
+        finally:
+            # After a failure, what was fed before it.
+            self._fed = list(tokens[: self._decoder.length])
         return logits[0, -1]
 
     def generate(
@@ -153,6 +151,6 @@ class LanguageModel:
 
         return {
             "weights": self.model.weight_bytes,
-            "working": self.model.context_memory,
+            "working": self._decoder.memory,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from .errors import NibbleError
-from .generate import Runnable, empty_cache, step
+from .generate import Decoder, Runnable
 from .sampling import log_softmax
 
 # Positions whose logits are held at once: a vocabulary may have 100 000 tokens.
@@ -50,12 +50,11 @@ class Perplexity:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def _log_probabilities(model: Runnable, tokens: np.ndarray):
+def _log_probabilities(decoder: Decoder, tokens: np.ndarray):
     """Log probabilities after each token, [n, vocabulary], some positions at a time."""
-    cache = empty_cache(model)
+    decoder.reset()
     for begin in range(0, len(tokens), _STEP):
-        logits, cache = step(model, tokens[None, begin : begin + _STEP], cache)
-        yield log_softmax(logits[0])
+        yield log_softmax(decoder.feed(tokens[None, begin : begin + _STEP])[0])
 
 
 @dataclass
@@ -125,12 +124,14 @@ def perplexities(
         raise NibbleError(f"the text has {len(tokens)} tokens, fewer than a window of {window}")
     base_scores = _Scores() if reference is not None else None
     found = {name: _Scores() for name in models}
+    decoders = {name: Decoder(model, chunk=_STEP) for name, model in models.items()}
+    base_decoder = Decoder(reference, chunk=_STEP) if reference is not None else None
     for number in range(count):
         part = np.asarray(tokens[number * window : (number + 1) * window], np.int64)
         # The last token predicts nothing of this window.
         fed, targets = part[:-1], part[1:]
-        theirs = _log_probabilities(reference, fed) if reference is not None else None
-        runs = {name: _log_probabilities(model, fed) for name, model in models.items()}
+        theirs = _log_probabilities(base_decoder, fed) if base_decoder else None
+        runs = {name: _log_probabilities(decoder, fed) for name, decoder in decoders.items()}
         for begin in range(0, len(fed), _STEP):
             wanted = targets[begin : begin + _STEP, None]
             base = None

@@ -15,7 +15,7 @@ from typing import Mapping
 
 import numpy as np
 
-from .errors import NibbleError
+from .errors import ContextOverflowError, NibbleError
 from .sequences import join_sequences, split_sequences
 
 _VERSION_MAJOR = 0
@@ -90,6 +90,28 @@ class _ProfileEntry(c.Structure):
     ]
 
 
+class _CacheInfo(c.Structure):
+    _fields_ = [(name, c.c_int32) for name in ("input", "output", "axis", "grows")]
+
+
+class _CacheOptions(c.Structure):
+    _fields_ = [("size", c.c_size_t)] + [
+        (name, c.c_int64) for name in ("batch", "limit", "reserve")
+    ]
+
+
+class _CacheState(c.Structure):
+    _fields_ = [
+        ("kept", c.c_int32),
+        ("batch", c.c_int64),
+        ("length", c.c_int64),
+        ("capacity", c.c_int64),
+        ("limit", c.c_int64),
+        ("bytes", c.c_uint64),
+    ]
+
+
+_CONTEXT_OVERFLOW = 7
 _HANDLE = c.c_void_p
 # name: (result, arguments)
 _FUNCTIONS = {
@@ -105,6 +127,12 @@ _FUNCTIONS = {
     "nibble_model_output_count": (c.c_size_t, [_HANDLE]),
     "nibble_model_input": (c.POINTER(_TensorInfo), [_HANDLE, c.c_size_t]),
     "nibble_model_output": (c.POINTER(_TensorInfo), [_HANDLE, c.c_size_t]),
+    "nibble_model_cache_count": (c.c_size_t, [_HANDLE]),
+    "nibble_model_cache": (c.POINTER(_CacheInfo), [_HANDLE, c.c_size_t]),
+    "nibble_context_keep_caches": (c.c_int, [_HANDLE, c.POINTER(_CacheOptions)]),
+    "nibble_context_truncate_caches": (c.c_int, [_HANDLE, c.c_int64]),
+    "nibble_context_cache_state": (None, [_HANDLE, c.POINTER(_CacheState)]),
+    "nibble_context_read_cache": (c.c_int, [_HANDLE, c.c_size_t, c.POINTER(_Tensor)]),
     "nibble_context_create": (c.c_int, [_HANDLE, c.POINTER(_Options), c.POINTER(_HANDLE)]),
     "nibble_context_free": (None, [_HANDLE]),
     "nibble_run": (
@@ -205,6 +233,32 @@ class LayerProfile:
     bytes: int
 
 
+@dataclass(frozen=True)
+class CacheInfo:
+    """An input ("past") that a model adds to and the output ("present") that returns it."""
+
+    input: str
+    output: str
+    axis: int
+    """The dimension of the positions."""
+    grows: bool
+    """Whether the present has more positions; else their number is fixed (TensorScatter)."""
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """What a context keeps; see `Context.keep_caches`."""
+
+    batch: int
+    length: int
+    """Positions (tokens) of every cache that grows."""
+    capacity: int
+    """Positions that fit without more memory."""
+    limit: int
+    """Most positions; 0 for as memory allows."""
+    bytes: int
+
+
 class Model:
     """A compiled model (.so), ready to run.
 
@@ -223,7 +277,7 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 0, profile: bool = False):
         self._model: int | None = None
-        self._contexts: list[int] = []
+        self._contexts: set[int] = set()
         self._local = threading.local()
         self._lock = threading.Lock()
         if threads < 0:
@@ -239,6 +293,13 @@ class Model:
         self._known = {info.name: info for info in self.inputs}
         count = lib.nibble_model_output_count(self._model)
         self.outputs = [self._info(lib.nibble_model_output, i) for i in range(count)]
+        count = lib.nibble_model_cache_count(self._model)
+        self.caches = [self._cache(i) for i in range(count)]
+        """Inputs and outputs that a `Context` can keep as one buffer."""
+        kept = {cache.output for cache in self.caches}
+        self._kept_count = max(
+            (i + 1 for i, info in enumerate(self.outputs) if info.name not in kept), default=0
+        )
 
     def _error(self, context: int | None) -> str:
         return self._lib.nibble_last_error(context).decode("utf-8", "replace")
@@ -249,6 +310,11 @@ class Model:
         shape = tuple(None if info.dims[i] < 0 else info.dims[i] for i in ranks)
         names = tuple(info.dim_names[i].decode() for i in ranks)
         return TensorInfo(info.name.decode(), _dtype(info.dtype), _DTYPES[info.dtype], shape, names)
+
+    def _cache(self, index: int) -> CacheInfo:
+        found = self._lib.nibble_model_cache(self._model, index).contents
+        names = self.inputs[found.input].name, self.outputs[found.output].name
+        return CacheInfo(*names, found.axis, bool(found.grows))
 
     def _text(self, function: str) -> str:
         return getattr(self._lib, function)(self._handle()).decode("utf-8", "replace")
@@ -261,18 +327,26 @@ class Model:
     def _context(self) -> int:
         context = getattr(self._local, "context", None)
         if context is None:
-            handle = _HANDLE()
-            options = _Options(c.sizeof(_Options), self._threads, int(self._profiling))
-            status = self._lib.nibble_context_create(
-                self._handle(), c.byref(options), c.byref(handle)
-            )
-            if status:
-                raise NibbleError(self._error(None))
-            context = self._local.context = handle.value
+            context = self._local.context = self._new_context()
             self._local.results = (_Tensor * len(self.outputs))()
-            with self._lock:
-                self._contexts.append(context)
         return context
+
+    def _new_context(self) -> int:
+        handle = _HANDLE()
+        options = _Options(c.sizeof(_Options), self._threads, int(self._profiling))
+        if self._lib.nibble_context_create(self._handle(), c.byref(options), c.byref(handle)):
+            raise NibbleError(self._error(None))
+        with self._lock:
+            self._contexts.add(handle.value)
+        return handle.value
+
+    def _raise(self, context: int, status: int) -> None:
+        text = self._error(context) or "this context is in use by another thread"
+        raise ContextOverflowError(text) if status == _CONTEXT_OVERFLOW else NibbleError(text)
+
+    def context(self) -> "Context":
+        """A new context of this model: runs of its own, which can keep keys and values."""
+        return Context(self)
 
     @property
     def name(self) -> str:
@@ -336,7 +410,19 @@ class Model:
           NibbleError: an input is missing, unknown, or of another type or shape,
             or a check inside the model failed (such as an index out of range).
         """
-        context = self._context()
+        return self._run(self, self._context(), self._local.results, inputs, copy, out)
+
+    def _run(
+        self,
+        owner: "Model | Context",
+        context: int,
+        results: c.Array[_Tensor],
+        inputs: Mapping[str, np.ndarray],
+        copy: bool,
+        out: Mapping[str, np.ndarray] | None,
+        kept: bool = False,
+    ) -> dict[str, np.ndarray]:
+        """`run` in a context; views keep its owner alive."""
         if any(f"{name}.shapes" in self._known for name in inputs):
             inputs = split_sequences(inputs, self._known)
         packed, alive = b"", []
@@ -359,19 +445,21 @@ class Model:
                 array.ndim,
                 c_dims[0],
             )
-        results, count = self._local.results, len(self.outputs)
+        # Presents that the context keeps are no results, unless there is an array for them.
+        count = self._kept_count if kept and not out else len(self.outputs)
         # What the run before left there would be taken for the caller's arrays.
         c.memset(results, 0, c.sizeof(results))
         if out:
             self._give(results, out)
-        if self._lib.nibble_run(context, packed, len(alive), results, count):
-            raise NibbleError(self._error(context))
+        if status := self._lib.nibble_run(context, packed, len(alive), results, count):
+            self._raise(context, status)
         found = {}
-        for info, output in zip(self.outputs, _TENSOR.iter_unpack(results)):
+        hidden = {cache.output for cache in self.caches} if kept else ()
+        for info, output in zip(self.outputs[:count], _TENSOR.iter_unpack(results)):
             if out and info.name in out:
                 found[info.name] = _beginning(out[info.name], *output)
-            else:
-                found[info.name] = _copy_out(*output) if copy else _view(self, *output)
+            elif info.name not in hidden:
+                found[info.name] = _copy_out(*output) if copy else _view(owner, *output)
         if any(f"{name}.shapes" in found for name in found):
             return join_sequences(found)
         return found
@@ -405,7 +493,7 @@ class Model:
             for context in self._contexts:
                 self._lib.nibble_context_free(context)
             self._lib.nibble_model_free(self._model)
-            self._model, self._contexts = None, []
+            self._model, self._contexts = None, set()
             self._local = threading.local()
 
     def __enter__(self) -> "Model":
@@ -420,11 +508,123 @@ class Model:
             self.close()
 
 
-class _ModelMemory:
-    """Memory of a model's context as NumPy sees it; keeps the model alive."""
+class Context:
+    """Runs of a model that belong together, by one caller at a time.
 
-    def __init__(self, model: Model, data: int, size: int):
-        self._model = model
+    Unlike `Model.run`, which has a context for each thread, a context may be
+    handed from thread to thread, and it can keep the keys and values of a
+    language model, so that they are neither copied nor passed:
+
+      context = model.context()
+      context.keep_caches()
+      logits = context.run({"input_ids": prompt, ...})["logits"]
+      logits = context.run({"input_ids": next_token, ...})["logits"]
+
+    It keeps its model alive. `close`, or the end of a `with`, frees its memory.
+    """
+
+    def __init__(self, model: Model):
+        self.model = model
+        self._handle: int | None = None
+        self._kept = False
+        self._results = (_Tensor * len(model.outputs))()
+        self._handle = model._new_context()
+
+    def _open(self) -> int:
+        if self._handle is None or self._handle not in self.model._contexts:
+            raise NibbleError("this context, or its model, is closed")
+        return self._handle
+
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        *,
+        copy: bool = True,
+        out: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Computes all outputs, as `Model.run` does.
+
+        After `keep_caches` the inputs of caches are not given, and their outputs
+        are returned for arrays in `out` alone.
+
+        Raises:
+          ContextOverflowError: the caches would pass their limit. They stay as
+            they were, as after every run that failed.
+          NibbleError: see `Model.run`.
+        """
+        handle = self._open()
+        return self.model._run(self, handle, self._results, inputs, copy, out, self._kept)
+
+    def keep_caches(self, batch: int = 1, limit: int = 0, reserve: int = 0) -> None:
+        """Keeps keys and values from now on, or empties those that are kept.
+
+        Args:
+          batch: sequences that run side by side.
+          limit: most positions (tokens) of a sequence, 0 for as memory allows.
+          reserve: positions to have memory for at once; else it doubles when full.
+
+        Raises NibbleError for a model without caches, or when memory is not enough.
+        """
+        options = _CacheOptions(c.sizeof(_CacheOptions), batch, limit, reserve)
+        self._check(self.model._lib.nibble_context_keep_caches(self._open(), c.byref(options)))
+        self._kept = True
+
+    def truncate_caches(self, length: int) -> None:
+        """Forgets all positions from `length` on."""
+        self._check(self.model._lib.nibble_context_truncate_caches(self._open(), length))
+
+    @property
+    def cache_state(self) -> CacheState:
+        """What is kept; all zero before `keep_caches`."""
+        state = _CacheState()
+        self.model._lib.nibble_context_cache_state(self._open(), c.byref(state))
+        return CacheState(state.batch, state.length, state.capacity, state.limit, state.bytes)
+
+    def read_cache(self, name: str) -> np.ndarray:
+        """A dense copy of a cache, by the name of its input or output."""
+        for index, cache in enumerate(self.model.caches):
+            if name in (cache.input, cache.output):
+                found = _Tensor()
+                lib = self.model._lib
+                self._check(lib.nibble_context_read_cache(self._open(), index, c.byref(found)))
+                return _copy_out(*_TENSOR.unpack(found))
+        known = ", ".join(cache.input for cache in self.model.caches)
+        raise NibbleError(f"no cache '{name}'; the model has {known or 'none'}")
+
+    @property
+    def memory(self) -> int:
+        """Bytes held for intermediate values, outputs and caches."""
+        return self.model._lib.nibble_context_memory(self._open())
+
+    def _check(self, status: int) -> None:
+        if status:
+            self.model._raise(self._open(), status)
+
+    def close(self) -> None:
+        """Frees its memory. Arrays that are views of it must not be used any more."""
+        handle, self._handle = self._handle, None
+        with self.model._lock:
+            if handle not in self.model._contexts:
+                return
+            self.model._contexts.remove(handle)
+        self.model._lib.nibble_context_free(handle)
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+
+class _ModelMemory:
+    """Memory of a context as NumPy sees it; keeps what it belongs to alive."""
+
+    def __init__(self, owner: Model | Context, data: int, size: int):
+        self._owner = owner
         self.__array_interface__ = {
             "version": 3,
             "shape": (size,),
@@ -441,12 +641,18 @@ def _shape(rank: int, dims: int) -> tuple[int, ...]:
 
 
 def _view(
-    model: Model, name: int, data: int | None, size: int, dtype: int, rank: int, dims: int
+    owner: Model | Context,
+    name: int,
+    data: int | None,
+    size: int,
+    dtype: int,
+    rank: int,
+    dims: int,
 ) -> np.ndarray:
     """The memory itself."""
     if not size:  # NumPy takes no null pointer, not even for an empty array.
         return np.empty(_shape(rank, dims), _dtype(dtype))
-    memory = np.asarray(_ModelMemory(model, data, size))
+    memory = np.asarray(_ModelMemory(owner, data, size))
     return memory.view(_dtype(dtype)).reshape(_shape(rank, dims))
 
 

@@ -202,6 +202,18 @@ static std::function<bool(double, double)> getComparison(Operation *op) {
       .Default([](Operation *) { return Fn(); });
 }
 
+/// Whether a tensor of type `from` can be broadcast to one of type `result`.
+static bool isBroadcast(RankedTensorType from, RankedTensorType result) {
+  int64_t added = result.getRank() - from.getRank();
+  if (added < 0)
+    return false;
+  for (auto [own, wanted] :
+       llvm::zip_equal(from.getShape(), result.getShape().drop_front(added)))
+    if (own != 1 && own != wanted)
+      return false;
+  return true;
+}
+
 /// Element of `from` that belongs to element `index` of a broadcast result.
 static int64_t getBroadcastIndex(int64_t index, RankedTensorType result,
                                  RankedTensorType from) {
@@ -299,13 +311,18 @@ static std::optional<Elements> foldCast(const Elements &from,
 //===----------------------------------------------------------------------===//
 
 /// A result whose element at `index` is element `source(index)` of `from`.
-static Elements moveElements(const Elements &from, RankedTensorType type,
-                             function_ref<int64_t(ArrayRef<int64_t>)> source) {
+/// Nothing where there is no such element: then the types contradict each
+/// other.
+static std::optional<Elements>
+moveElements(const Elements &from, RankedTensorType type,
+             function_ref<int64_t(ArrayRef<int64_t>)> source) {
   Elements result;
   result.isFloat = from.isFloat;
   SmallVector<int64_t> strides = computeStrides(type.getShape());
   for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
     int64_t position = source(delinearize(i, strides));
+    if (position < 0 || position >= from.size())
+      return std::nullopt;
     if (from.isFloat)
       result.floats.push_back(from.floats[position]);
     else
@@ -314,10 +331,12 @@ static Elements moveElements(const Elements &from, RankedTensorType type,
   return result;
 }
 
-static Elements foldTranspose(TransposeOp op, RankedTensorType type,
-                              const Elements &from) {
+static std::optional<Elements>
+foldTranspose(TransposeOp op, RankedTensorType type, const Elements &from) {
   SmallVector<int64_t> strides = computeStrides(from.type.getShape());
   int64_t rank = type.getRank();
+  if (from.type.getRank() != rank)
+    return std::nullopt;
   return moveElements(from, type, [&](ArrayRef<int64_t> index) {
     int64_t position = 0;
     for (int64_t d = 0; d < rank; ++d)
@@ -333,6 +352,8 @@ static std::optional<Elements> foldGather(onnx::GatherOp op,
                                           const Elements &indices) {
   int64_t rank = data.type.getRank(), indexRank = indices.type.getRank();
   int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  if (type.getRank() != rank + indexRank - 1)
+    return std::nullopt;
   int64_t size = data.type.getDimSize(axis);
   for (int64_t index : indices.integers)
     if (index < -size || index >= size)
@@ -358,6 +379,11 @@ foldSlice(SliceOp op, RankedTensorType type, const Elements &data,
       (!isa<NoneType>(op.getSteps().getType()) && !all[4]))
     return std::nullopt;
   int64_t rank = type.getRank();
+  size_t count = all[1]->integers.size();
+  if (data.type.getRank() != rank ||
+      (all[3] && all[3]->integers.size() != count) ||
+      (all[4] && all[4]->integers.size() != count))
+    return std::nullopt;
   SmallVector<int64_t> first(rank, 0), step(rank, 1);
   for (auto [i, start] : llvm::enumerate(all[1]->integers)) {
     int64_t axis = all[3] ? all[3]->integers[i] : i;
@@ -378,13 +404,17 @@ foldSlice(SliceOp op, RankedTensorType type, const Elements &data,
   });
 }
 
-static Elements foldConcat(ConcatOp op, RankedTensorType type,
-                           ArrayRef<Elements> parts) {
+static std::optional<Elements> foldConcat(ConcatOp op, RankedTensorType type,
+                                          ArrayRef<Elements> parts) {
   int64_t rank = type.getRank();
   int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
   Elements result;
   result.isFloat = parts.front().isFloat;
   int64_t outer = ShapedType::getNumElements(type.getShape().take_front(axis));
+  for (const Elements &part : parts)
+    if (part.type.getRank() != rank || part.type.getShape().take_front(axis) !=
+                                           type.getShape().take_front(axis))
+      return std::nullopt;
   for (int64_t i = 0; i < outer; ++i) {
     for (const Elements &part : parts) {
       int64_t block =
@@ -421,8 +451,9 @@ foldOperation(Operation *op, RankedTensorType type,
   if (isa<CastOp>(op))
     return hasSameSize() ? foldCast(first, type) : std::nullopt;
   if (auto transpose = dyn_cast<TransposeOp>(op))
-    return hasSameSize() ? std::optional(foldTranspose(transpose, type, first))
-                         : std::nullopt;
+    return foldTranspose(transpose, type, first);
+  if (isa<ExpandOp>(op) && !isBroadcast(first.type, type))
+    return std::nullopt;
   if (isa<ExpandOp>(op))
     return moveElements(first, type, [&](ArrayRef<int64_t> at) {
       return getBroadcastIndex(linearize(at, computeStrides(type.getShape())),
@@ -436,6 +467,10 @@ foldOperation(Operation *op, RankedTensorType type,
     return foldGather(gather, type, first, present[1]);
   if (auto concat = dyn_cast<ConcatOp>(op))
     return foldConcat(concat, type, present);
+  if (!llvm::all_of(present, [&](const Elements &operand) {
+        return isBroadcast(operand.type, type);
+      }))
+    return std::nullopt;
   if (isa<WhereOp>(op)) {
     Elements result;
     result.isFloat = present[1].isFloat;

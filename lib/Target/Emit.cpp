@@ -109,6 +109,7 @@ private:
     return options.timing ? options.timing->nest(step) : TimingScope();
   }
   LogicalResult placeWeights();
+  LogicalResult reserveWeights();
   LogicalResult buildCode();
   LogicalResult writeCode(llvm::CodeGenFileType type, StringRef path);
   LogicalResult moveToOutput(StringRef from, StringRef to);
@@ -128,6 +129,9 @@ private:
   std::string identifier;
   std::vector<std::string> objects;
   std::string sidecarFile, sidecarOutput;
+  /// Weights follow when the code is linked.
+  bool reserved = false;
+  std::optional<uint64_t> weightsHash;
   std::unique_ptr<llvm::TargetMachine> machine;
   llvm::LLVMContext llvmContext;
   std::unique_ptr<llvm::Module> code;
@@ -149,6 +153,8 @@ LogicalResult Emitter::placeWeights() {
     text.weightsSymbol = "nibble_weights_" + identifier;
     if (isText)
       return success();
+    if (options.kind != ArtifactKind::Object)
+      return reserveWeights();
     objects.push_back(scratch.file("weights.o"));
     return writeWeightsObject(layout, text.weightsSymbol, objects.back(),
                               options.output, layout.size > embeddedWeightLimit,
@@ -165,6 +171,17 @@ LogicalResult Emitter::placeWeights() {
     return failure();
   text.sidecarHash = *hash;
   return success();
+}
+
+LogicalResult Emitter::reserveWeights() {
+  reserved = true;
+  objects.push_back(scratch.file("weights.o"));
+  if (failed(writeWeightsPlace(layout, text.weightsSymbol, objects.back(),
+                               options.output, [&] { return error(); })))
+    return failure();
+  objects.push_back(scratch.file("weights.ld"));
+  return writeText(objects.back(),
+                   [](raw_ostream &os) { os << weightsPlacement; });
 }
 
 /// Take off the arguments' and results' attributes that say what the model
@@ -352,9 +369,16 @@ LogicalResult Emitter::run() {
   }
   if (failed(linked))
     return failure();
-  timing = time("seal");
+  timing = time("append weights");
+  if (reserved) {
+    FailureOr<uint64_t> hash =
+        appendWeights(layout, result, options.output, reportError);
+    if (failed(hash))
+      return failure();
+    weightsHash = *hash;
+  }
   if (options.kind != ArtifactKind::Object)
-    if (llvm::Error failed = sealBinary(result))
+    if (llvm::Error failed = sealBinary(result, weightsHash))
       return error() << "can't write '" << options.output
                      << "': " << llvm::toString(std::move(failed));
   // The sidecar first: a binary without it would be of no use.

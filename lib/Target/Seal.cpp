@@ -26,7 +26,8 @@ static uint64_t hashOf(std::initializer_list<StringRef> parts) {
 }
 
 /// Makes the seal of a file with these bytes.
-static Expected<nibble_file_seal> makeSeal(StringRef bytes) {
+static Expected<nibble_file_seal> makeSeal(StringRef bytes,
+                                           uint64_t weightsHash) {
   nibble_file_seal seal = {};
   memcpy(seal.magic, NIBBLE_SEAL_MAGIC, sizeof(seal.magic));
   seal.bytes = seal.weights_offset = bytes.size();
@@ -40,25 +41,27 @@ static Expected<nibble_file_seal> makeSeal(StringRef bytes) {
     Expected<StringRef> name = file->getSectionName(section);
     if (!name)
       return name.takeError();
-    if (*name != weightsSection && *name != linkedLargeSection)
+    if (*name != weightsSection)
       continue;
     seal.weights_offset = section.sh_offset;
     seal.weights_bytes = section.sh_size;
   }
-  StringRef weights = bytes.substr(seal.weights_offset, seal.weights_bytes);
-  seal.hash = hashOf({bytes.take_front(seal.weights_offset),
-                      bytes.drop_front(seal.weights_offset + weights.size())});
-  seal.weights_hash = hashOf({weights});
+  seal.hash =
+      hashOf({bytes.take_front(seal.weights_offset),
+              bytes.drop_front(seal.weights_offset + seal.weights_bytes)});
+  seal.weights_hash = weightsHash;
   return seal;
 }
 
-Error nibble::target::sealBinary(StringRef path) {
+Error nibble::target::sealBinary(StringRef path,
+                                 std::optional<uint64_t> weightsHash) {
   Expected<nibble_file_seal> seal = [&]() -> Expected<nibble_file_seal> {
     auto buffer = MemoryBuffer::getFile(path, /*IsText=*/false,
                                         /*RequiresNullTerminator=*/false);
     if (!buffer)
       return errorCodeToError(buffer.getError());
-    return makeSeal((*buffer)->getBuffer());
+    return makeSeal((*buffer)->getBuffer(),
+                    weightsHash ? *weightsHash : hashOf({}));
   }();
   if (!seal)
     return seal.takeError();

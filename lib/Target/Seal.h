@@ -11,17 +11,19 @@
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
+#include <optional>
 
 namespace nibble::target {
 
 /// Names of the section that holds embedded weights, in the small and in the
-/// large code model, and of what the linker makes of the second.
+/// large code model.
 inline constexpr llvm::StringLiteral weightsSection = ".nibble_weights";
 inline constexpr llvm::StringLiteral largeWeightsSection = ".lrodata.nibble";
-inline constexpr llvm::StringLiteral linkedLargeSection = ".lrodata";
 
-/// Appends a `nibble_file_seal` to the linked file `path`.
-llvm::Error sealBinary(llvm::StringRef path);
+/// Appends a `nibble_file_seal` to the linked file `path`. `weightsHash` is the
+/// hash of the embedded weights, if there are any.
+llvm::Error sealBinary(llvm::StringRef path,
+                       std::optional<uint64_t> weightsHash);
 
 } // namespace nibble::target
 

@@ -19,6 +19,7 @@
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -87,16 +88,50 @@ static void writePod(raw_ostream &os, const T &value) {
   os.write(reinterpret_cast<const char *>(&value), sizeof(T));
 }
 
-LogicalResult nibble::target::writeWeightsObject(
-    const WeightLayout &layout, StringRef symbol, StringRef path,
-    StringRef output, bool large,
-    function_ref<InFlightDiagnostic()> emitError) {
+/// Writes the weights and returns their hash. Closes the stream on an error.
+static FailureOr<uint64_t>
+writeHashed(const WeightLayout &layout, llvm::raw_fd_ostream &os,
+            function_ref<InFlightDiagnostic()> emitError) {
+  NibbleHash hash;
+  nibbleHashBegin(&hash);
+  LogicalResult produced = layout.produce(
+      [&](ArrayRef<char> bytes) {
+        os.write(bytes.data(), bytes.size());
+        nibbleHashAdd(&hash, bytes.data(), bytes.size());
+      },
+      emitError);
+  if (succeeded(produced))
+    return nibbleHashEnd(&hash);
+  os.close();
+  os.clear_error();
+  return failure();
+}
+
+/// What the section of the weights is.
+enum class WeightsSection { Data, LargeData, Reserved };
+
+static LogicalResult writeObject(const WeightLayout &layout,
+                                 WeightsSection kind, StringRef symbol,
+                                 StringRef path, StringRef output,
+                                 function_ref<InFlightDiagnostic()> emitError) {
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
     return emitError() << "can't write '" << output << "': " << ec.message();
 
-  enum { Null, Weights, NoExecStack, SymbolTable, Strings, Names, Count };
+  enum {
+    Null,
+    Weights,
+    Zeros,
+    NoExecStack,
+    SymbolTable,
+    Strings,
+    Names,
+    Count
+  };
+  bool large = kind == WeightsSection::LargeData;
+  bool reserved = kind == WeightsSection::Reserved;
+  uint64_t stored = reserved ? 0 : layout.size;
   std::string names(1, '\0'), strings(1, '\0');
   ELF::Elf64_Shdr sections[Count] = {};
   ELF::Elf64_Sym symbols[2] = {};
@@ -104,11 +139,21 @@ LogicalResult nibble::target::writeWeightsObject(
   auto &weights = sections[Weights];
   weights.sh_name =
       addString(names, large ? largeWeightsSection : weightsSection);
-  weights.sh_type = ELF::SHT_PROGBITS;
+  weights.sh_type = reserved ? ELF::SHT_NOBITS : ELF::SHT_PROGBITS;
   weights.sh_flags = ELF::SHF_ALLOC | (large ? ELF::SHF_X86_64_LARGE : 0);
   weights.sh_offset = pageSize;
   weights.sh_size = layout.size;
   weights.sh_addralign = pageSize;
+
+  // The placement refers to this section; a program may have no other.
+  auto &zeros = sections[Zeros];
+  zeros.sh_name = addString(names, ".bss");
+  zeros.sh_type = ELF::SHT_NOBITS;
+  zeros.sh_flags =
+      ELF::SHF_ALLOC | ELF::SHF_WRITE | (reserved ? ELF::SHF_GNU_RETAIN : 0);
+  zeros.sh_offset = pageSize;
+  zeros.sh_size = reserved;
+  zeros.sh_addralign = 1;
 
   auto &noExec = sections[NoExecStack];
   noExec.sh_name = addString(names, ".note.GNU-stack");
@@ -125,7 +170,7 @@ LogicalResult nibble::target::writeWeightsObject(
   auto &table = sections[SymbolTable];
   table.sh_name = addString(names, ".symtab");
   table.sh_type = ELF::SHT_SYMTAB;
-  table.sh_offset = llvm::alignTo(weights.sh_offset + weights.sh_size, 8);
+  table.sh_offset = llvm::alignTo(weights.sh_offset + stored, 8);
   table.sh_size = sizeof(symbols);
   table.sh_link = Strings;
   table.sh_info = 1; // The first symbol that is not local.
@@ -162,20 +207,89 @@ LogicalResult nibble::target::writeWeightsObject(
 
   writePod(os, header);
   os.write_zeros(pageSize - sizeof(header));
-  if (failed(layout.produce(
+  if (!reserved &&
+      failed(layout.produce(
           [&](ArrayRef<char> bytes) { os.write(bytes.data(), bytes.size()); },
           emitError))) {
     os.close();
     os.clear_error();
     return failure();
   }
-  os.write_zeros(table.sh_offset - (weights.sh_offset + weights.sh_size));
+  os.write_zeros(table.sh_offset - (weights.sh_offset + stored));
   os.write(reinterpret_cast<const char *>(symbols), sizeof(symbols));
   os << strings << names;
   os.write_zeros(header.e_shoff -
                  (sections[Names].sh_offset + sections[Names].sh_size));
   os.write(reinterpret_cast<const char *>(sections), sizeof(sections));
   return finish(os, output, emitError);
+}
+
+LogicalResult nibble::target::writeWeightsObject(
+    const WeightLayout &layout, StringRef symbol, StringRef path,
+    StringRef output, bool large,
+    function_ref<InFlightDiagnostic()> emitError) {
+  return writeObject(layout,
+                     large ? WeightsSection::LargeData : WeightsSection::Data,
+                     symbol, path, output, emitError);
+}
+
+LogicalResult nibble::target::writeWeightsPlace(
+    const WeightLayout &layout, StringRef symbol, StringRef path,
+    StringRef output, function_ref<InFlightDiagnostic()> emitError) {
+  return writeObject(layout, WeightsSection::Reserved, symbol, path, output,
+                     emitError);
+}
+
+// What is read-only behind the data that is written has a segment of its own,
+// the last of the program and of the file.
+const llvm::StringLiteral nibble::target::weightsPlacement =
+    "SECTIONS { .nibble_weights : ALIGN(4096) { *(.nibble_weights) } } "
+    "INSERT AFTER .bss;\n";
+
+FailureOr<uint64_t>
+nibble::target::appendWeights(const WeightLayout &layout, StringRef path,
+                              StringRef output,
+                              function_ref<InFlightDiagnostic()> emitError) {
+  auto cantWrite = [&](const Twine &reason) {
+    return emitError() << "can't write '" << output << "': " << reason;
+  };
+  auto linked = llvm::WritableMemoryBuffer::getFile(path);
+  if (!linked)
+    return cantWrite(linked.getError().message());
+  char *file = (*linked)->getBufferStart();
+  uint64_t offset = llvm::alignTo((*linked)->getBufferSize(), pageSize);
+
+  auto *header = reinterpret_cast<ELF::Elf64_Ehdr *>(file);
+  MutableArrayRef<ELF::Elf64_Shdr> sections(
+      reinterpret_cast<ELF::Elf64_Shdr *>(file + header->e_shoff),
+      header->e_shnum);
+  const char *names = file + sections[header->e_shstrndx].sh_offset;
+  auto section = llvm::find_if(sections, [&](const ELF::Elf64_Shdr &section) {
+    return names + section.sh_name == StringRef(weightsSection);
+  });
+  MutableArrayRef<ELF::Elf64_Phdr> segments(
+      reinterpret_cast<ELF::Elf64_Phdr *>(file + header->e_phoff),
+      header->e_phnum);
+  auto segment = llvm::find_if(segments, [&](const ELF::Elf64_Phdr &segment) {
+    return segment.p_type == ELF::PT_LOAD && segment.p_filesz == 0 &&
+           section != sections.end() && segment.p_vaddr == section->sh_addr;
+  });
+  if (segment == segments.end() || segment->p_memsz != layout.size)
+    return cantWrite("the linker made no segment of the weights");
+  section->sh_type = ELF::SHT_PROGBITS;
+  section->sh_offset = segment->p_offset = offset;
+  segment->p_filesz = layout.size;
+
+  std::error_code ec;
+  llvm::raw_fd_ostream os(path, ec);
+  if (ec)
+    return cantWrite(ec.message());
+  os.write(file, (*linked)->getBufferSize());
+  os.write_zeros(offset - (*linked)->getBufferSize());
+  FailureOr<uint64_t> hash = writeHashed(layout, os, emitError);
+  if (failed(hash) || failed(finish(os, output, emitError)))
+    return failure();
+  return hash;
 }
 
 FailureOr<uint64_t> nibble::target::writeWeightsSidecar(
@@ -191,20 +305,10 @@ FailureOr<uint64_t> nibble::target::writeWeightsSidecar(
   header.bytes = layout.size;
   os.write_zeros(NIBBLE_SIDECAR_OFFSET);
 
-  NibbleHash hash;
-  nibbleHashBegin(&hash);
-  LogicalResult produced = layout.produce(
-      [&](ArrayRef<char> bytes) {
-        os.write(bytes.data(), bytes.size());
-        nibbleHashAdd(&hash, bytes.data(), bytes.size());
-      },
-      emitError);
-  if (failed(produced)) {
-    os.close();
-    os.clear_error();
+  FailureOr<uint64_t> hash = writeHashed(layout, os, emitError);
+  if (failed(hash))
     return failure();
-  }
-  header.hash = nibbleHashEnd(&hash);
+  header.hash = *hash;
   os.seek(0);
   writePod(os, header);
   if (failed(finish(os, output, emitError)))

@@ -62,6 +62,22 @@ writeWeightsObject(const WeightLayout &layout, llvm::StringRef symbol,
                    llvm::StringRef path, llvm::StringRef output, bool large,
                    llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
+/// Write an object that only reserves the space of the weights, as the last
+/// pages of a program: the linker need not copy them. Linked together with
+/// `weightsPlacement`, a linker script.
+mlir::LogicalResult
+writeWeightsPlace(const WeightLayout &layout, llvm::StringRef symbol,
+                  llvm::StringRef path, llvm::StringRef output,
+                  llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+extern const llvm::StringLiteral weightsPlacement;
+
+/// Append the weights to the linked file `path`, where such an object reserved
+/// space for them. Returns their hash.
+mlir::FailureOr<uint64_t>
+appendWeights(const WeightLayout &layout, llvm::StringRef path,
+              llvm::StringRef output,
+              llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
 /// Write a sidecar file (nibble_sidecar_header, then the weights), likewise.
 /// Returns the hash of the weights.
 mlir::FailureOr<uint64_t>

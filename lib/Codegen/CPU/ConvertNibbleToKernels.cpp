@@ -105,7 +105,8 @@ FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
   if (!scheme) {
     if (!element.isF32())
       return fail("a float weight must be f32 on a CPU, but is ") << element;
-    if (packing == Packing::Panel && !op->hasAttr("packed_float"))
+    if (packing == Packing::Panel && !isa<GatherOp>(op) &&
+        !op->hasAttr("packed_float"))
       return fail("the weight is not packed; run nibble-pack-weights first");
     return format;
   }
@@ -158,6 +159,14 @@ void ConvertNibbleToKernels::call(
   OpBuilder b(op);
   calls->call(b, op->getLoc(), name, memrefs, sizes, emit);
   op->erase();
+}
+
+/// A table is in panels if a product reads it, too.
+Packing getTablePacking(GatherOp op) {
+  if (SchemeAttr scheme = op.getSchemeAttr())
+    return scheme.getPacking();
+  bool panels = cast<MemRefType>(op.getWeight().getType()).getRank() == 3;
+  return panels ? Packing::Panel : Packing::Rows;
 }
 
 /// The weight operands from the arguments of a kernel.
@@ -303,13 +312,15 @@ LogicalResult ConvertNibbleToKernels::convert(ConvOp op) {
 LogicalResult ConvertNibbleToKernels::convert(GatherOp op) {
   if (failed(checkElementTypes(op, op.getOuts(), op.getOuts())))
     return failure();
-  FailureOr<WeightFormat> format = getFormat(op, op.getWidth(), Packing::Rows);
+  Packing packing = getTablePacking(op);
+  FailureOr<WeightFormat> format = getFormat(op, op.getWidth(), packing);
   if (failed(format))
     return failure();
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto indexType = cast<MemRefType>(op.getIndices().getType());
-  GatherSpec spec{*format, indexType.getElementType(), int64_t(op.getRows()),
+  GatherSpec spec{*format, packing == Packing::Panel,
+                  indexType.getElementType(), int64_t(op.getRows()),
                   int64_t(op.getWidth())};
   KernelBuilder kernel(b, loc, CpuTarget());
   Value count = leadingSize(kernel, op.getIndices(), 0);

@@ -24,7 +24,7 @@ static Index loadIndex(KernelBuilder &kb, Value indices, Index at) {
 std::string GatherSpec::getName() const {
   std::string name = "nibble_gather_" + format.getName();
   llvm::raw_string_ostream os(name);
-  os << '_' << rows << 'x' << width << '_' << indexType;
+  os << (panels ? "_panels_" : "_") << rows << 'x' << width << '_' << indexType;
   return name;
 }
 
@@ -51,7 +51,7 @@ void emitGather(KernelBuilder &kb, const GatherSpec &spec,
       row = kb.index(arith::SelectOp::create(
           kb.b, kb.loc, negative, Value(row + spec.rows), Value(row)));
       emitUnpackRow(kb, spec.format, args.table, row, spec.width, args.out,
-                    i * spec.width);
+                    i * spec.width, spec.panels);
     });
   });
 }

@@ -22,9 +22,15 @@ namespace {
 class RowEmitter {
 public:
   RowEmitter(KernelBuilder &kernel, const WeightFormat &format,
-             const WeightOperands &operands, Index row, int64_t width)
+             const WeightOperands &operands, Index row, int64_t width,
+             bool panels)
       : kb(kernel), format(format), operands(operands), row(row), width(width),
-        rowBytes(llvm::divideCeil(width * format.bits, 8)) {}
+        rowBytes(llvm::divideCeil(width * format.bits, 8)), panels(panels) {
+    if (panels) {
+      panel = row / KernelBuilder::panelWidth;
+      channel = row % kernel.index(KernelBuilder::panelWidth);
+    }
+  }
 
   void emit(Value out, Index at);
 
@@ -34,12 +40,19 @@ private:
   Value toFloat(Value bits, Value scale, Value zero);
   Value loadSixteen(Index position);
   Value loadOne(Index position);
+  Value loadOneOfPanel(Index position);
+  Value loadFloat(Index position);
+  /// Where the scale and the zero point of a group are.
+  Index groupAt(Index group, Index groups);
 
   KernelBuilder &kb;
   const WeightFormat &format;
   WeightOperands operands;
   Index row;
   int64_t width, rowBytes;
+  bool panels;
+  /// The panel of the row, and its place in there.
+  Index panel, channel;
 };
 
 Value RowEmitter::constant(Value like, int64_t value) {
@@ -52,9 +65,12 @@ Value RowEmitter::constant(Value like, int64_t value) {
 Value RowEmitter::toFloat(Value bits, Value scale, Value zero) {
   OpBuilder &b = kb.b;
   Location loc = kb.loc;
-  if (format.hasZeros) {
+  if (format.hasZeros || panels) {
     bits = arith::AndIOp::create(b, loc, bits,
                                  constant(bits, (1 << format.bits) - 1));
+    if (!format.hasZeros)
+      bits = arith::SubIOp::create(b, loc, bits,
+                                   constant(bits, 1 << (format.bits - 1)));
   } else {
     Value shift = constant(bits, 32 - format.bits);
     bits = arith::ShLIOp::create(b, loc, bits, shift);
@@ -116,28 +132,73 @@ Value RowEmitter::loadOne(Index position) {
   return arith::ShRUIOp::create(b, kb.loc, word, shift);
 }
 
+Value RowEmitter::loadOneOfPanel(Index position) {
+  OpBuilder &b = kb.b;
+  Type i32 = b.getI32Type();
+  Index step = (panel * width + position) * format.stepSize();
+  auto load = [&](Index at) -> Value {
+    return arith::ExtUIOp::create(b, kb.loc, i32,
+                                  kb.load(operands.codes, step + at));
+  };
+  auto shift = [&](Value bits, Index by) -> Value {
+    Value amount = arith::IndexCastOp::create(b, kb.loc, i32, by);
+    return arith::ShRUIOp::create(b, kb.loc, bits, amount);
+  };
+  if (format.bits > 4)
+    return load(channel);
+  // A byte holds the low bits of channels that are this far apart.
+  bool two = format.bits < 4;
+  int64_t distance = two ? 8 : 16;
+  Value code = shift(load(channel % kb.index(distance)),
+                     channel / distance * (two ? 2 : 4));
+  if (format.bits != 3)
+    return code;
+  Value high = shift(load(channel / 8 + 8), channel % kb.index(8));
+  auto mask = [&](Value bits, int64_t value) -> Value {
+    return arith::AndIOp::create(b, kb.loc, bits, constant(bits, value));
+  };
+  high = arith::ShLIOp::create(b, kb.loc, mask(high, 1), constant(high, 2));
+  return arith::OrIOp::create(b, kb.loc, mask(code, 3), high);
+}
+
+Value RowEmitter::loadFloat(Index position) {
+  Index at = panels ? (panel * width + position) * format.stepSize() + channel
+                    : row * width + position;
+  return kb.load(operands.codes, at);
+}
+
+Index RowEmitter::groupAt(Index group, Index groups) {
+  if (panels)
+    return (panel * groups + group) * KernelBuilder::panelWidth + channel;
+  return row * groups + group;
+}
+
 void RowEmitter::emit(Value out, Index at) {
   OpBuilder &b = kb.b;
   Index k = kb.index(width);
   if (format.isFloat()) {
+    if (panels) {
+      kb.forLoop(kb.index(0), k, 1,
+                 [&](Index i) { kb.store(loadFloat(i), out, at + i); });
+      return;
+    }
     Index middle = k / lanes * kb.index(lanes);
     kb.forLoop(kb.index(0), middle, lanes, [&](Index i) {
       kb.storeVector(kb.loadVector(operands.codes, row * width + i), out,
                      at + i);
     });
-    kb.forLoop(middle, k, 1, [&](Index i) {
-      kb.store(kb.load(operands.codes, row * width + i), out, at + i);
-    });
+    kb.forLoop(middle, k, 1,
+               [&](Index i) { kb.store(loadFloat(i), out, at + i); });
     return;
   }
 
   Index length = format.groupLength(k);
   Index groups = format.numGroups(k);
   kb.forLoop(kb.index(0), groups, 1, [&](Index group) {
-    Value scale = kb.toF32(kb.load(operands.scales, row * groups + group));
+    Value scale = kb.toF32(kb.load(operands.scales, groupAt(group, groups)));
     Value zero;
     if (format.hasZeros) {
-      zero = kb.load(operands.zeros, row * groups + group);
+      zero = kb.load(operands.zeros, groupAt(group, groups));
       if (format.floatZeros) {
         zero = kb.toF32(zero);
       } else {
@@ -148,14 +209,15 @@ void RowEmitter::emit(Value out, Index at) {
     Index begin = group * length;
     Index end = min(begin + length, k);
     Index middle = begin;
-    if (format.group % lanes == 0) {
+    if (!panels && format.group % lanes == 0) {
       middle = begin + (end - begin) / lanes * lanes;
       kb.forLoop(begin, middle, lanes, [&](Index i) {
         kb.storeVector(toFloat(loadSixteen(i), scale, zero), out, at + i);
       });
     }
     kb.forLoop(middle, end, 1, [&](Index i) {
-      kb.store(toFloat(loadOne(i), scale, zero), out, at + i);
+      Value bits = panels ? loadOneOfPanel(i) : loadOne(i);
+      kb.store(toFloat(bits, scale, zero), out, at + i);
     });
   });
 }
@@ -164,8 +226,8 @@ void RowEmitter::emit(Value out, Index at) {
 
 void emitUnpackRow(KernelBuilder &kernel, const WeightFormat &format,
                    const WeightOperands &operands, Index row, int64_t width,
-                   Value out, Index at) {
-  RowEmitter(kernel, format, operands, row, width).emit(out, at);
+                   Value out, Index at, bool panels) {
+  RowEmitter(kernel, format, operands, row, width, panels).emit(out, at);
 }
 
 } // namespace nibble::codegen

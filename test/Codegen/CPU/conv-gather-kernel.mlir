@@ -30,5 +30,14 @@ func.func @gather(%i: memref<?x?xi64>, %w: memref<100x40xi8>, %s: memref<100x1xf
   return
 }
 
+// A table in panels, which a product reads as well.
+// CHECK-LABEL: func.func @shared
+func.func @shared(%i: memref<?xi64>, %w: memref<4x40x32xf32>, %y: memref<?x40xf32>) {
+  // CHECK: call @nibble_gather_f32_panels_100x40_i64(
+  nibble.gather %i weight(%w) outs(%y) {rows = 100 : i64, width = 40 : i64}
+    : (memref<?xi64>, memref<4x40x32xf32>, memref<?x40xf32>) -> ()
+  return
+}
+
 // CHECK: func.func private @nibble_conv_int3_f16_k1x3x3_s1x1x1_d1x1x1_p0x1x1_bias_relu
 // CHECK: func.func private @nibble_gather_int8_f16_z_100x40_i64

@@ -94,10 +94,12 @@ void emitSmallConv(KernelBuilder &kernel, const ConvSpec &spec,
 void emitGroupedConv(KernelBuilder &kernel, const ConvSpec &spec,
                      const ConvArguments &arguments);
 
-/// Copies rows of a table, floats or codes in `rows` packing, as floats.
-/// Negative indices count from the end. All indices are in range.
+/// Copies rows of a table, floats or codes, as floats. Negative indices count
+/// from the end. All indices are in range.
 struct GatherSpec {
   WeightFormat format;
+  /// The table is in `panel` packing, else in `rows` packing.
+  bool panels = false;
   mlir::Type indexType;
   int64_t rows = 0;
   int64_t width = 0;

@@ -10,6 +10,9 @@
 // code has the lowest bits. Codes are two's complement without zero points and
 // unsigned with them. Scales and zero points are [row][group].
 //
+// A row can also be read from the `panel` packing of Panels.h, element by
+// element, for a table that a product keeps in panels.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef NIBBLE_CODEGEN_CPU_ROWS_H
@@ -20,10 +23,11 @@
 namespace nibble::codegen {
 
 /// Writes row `row` of a weight with rows of `width` as floats to `out`, the
-/// first at `out[at]`. A float weight is copied.
+/// first at `out[at]`. A float weight is copied. `panels`: the weight is in
+/// `panel` packing.
 void emitUnpackRow(KernelBuilder &kernel, const WeightFormat &format,
                    const WeightOperands &operands, Index row, int64_t width,
-                   mlir::Value out, Index at);
+                   mlir::Value out, Index at, bool panels = false);
 
 } // namespace nibble::codegen
 

@@ -12,10 +12,13 @@
 #include "mlir/IR/Matchers.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "llvm/ADT/APFloat.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Process.h"
 #include <cstring>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,6 +43,58 @@ uint64_t nibble::getStorageBytes(ShapedType type) {
                           8);
 }
 
+/// Lets go of the whole pages of a mapped file in `bytes`. They stay in the
+/// system's cache, and are mapped again when they are read again.
+static void releasePages(ArrayRef<char> bytes) {
+  static const uint64_t pageSize = llvm::sys::Process::getPageSizeEstimate();
+  auto begin =
+      llvm::alignTo(reinterpret_cast<uintptr_t>(bytes.begin()), pageSize);
+  auto end =
+      llvm::alignDown(reinterpret_cast<uintptr_t>(bytes.end()), pageSize);
+  if (begin < end)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+}
+
+/// Memory of its own is none of what this owns: pages of a mapped file that are
+/// released when the last reader is done, so that memory holds the constants
+/// in use, not the model.
+static std::shared_ptr<std::vector<char>> leasePages(ArrayRef<char> bytes) {
+  // Little data is not worth the call.
+  constexpr size_t smallest = 1 << 16;
+  if (bytes.size() < smallest)
+    return nullptr;
+  return {nullptr, [bytes](std::vector<char> *) { releasePages(bytes); }};
+}
+
+namespace {
+/// Blobs over temporary files, by address. Others may lie in memory that is
+/// lost when its pages are released.
+class TemporaryMaps {
+public:
+  void insert(const void *memory) {
+    std::lock_guard<std::mutex> lock(mutex);
+    known.insert(memory);
+  }
+  void erase(const void *memory) {
+    std::lock_guard<std::mutex> lock(mutex);
+    known.erase(memory);
+  }
+  bool contains(const void *memory) {
+    std::lock_guard<std::mutex> lock(mutex);
+    return known.contains(memory);
+  }
+  static TemporaryMaps &get() {
+    // Never destroyed: contexts with blobs may be, later.
+    static auto *maps = new TemporaryMaps;
+    return *maps;
+  }
+
+private:
+  std::mutex mutex;
+  llvm::DenseSet<const void *> known;
+};
+} // namespace
+
 FailureOr<ConstantData> ConstantData::get(Attribute attr,
                                           FileMap::ErrorFn emitError) {
   ConstantData data;
@@ -59,6 +114,7 @@ FailureOr<ConstantData> ConstantData::get(Attribute attr,
       return failure();
     data.bytes = *bytes;
     data.mapped = true;
+    data.owned = leasePages(data.bytes);
     return data;
   }
 
@@ -74,6 +130,8 @@ FailureOr<ConstantData> ConstantData::get(Attribute attr,
                          << " bytes, expected " << expected << " for "
                          << data.type;
     data.bytes = blob->getData();
+    if (TemporaryMaps::get().contains(data.bytes.data()))
+      data.owned = leasePages(data.bytes);
     return data;
   }
 
@@ -273,10 +331,16 @@ nibble::createBlobAttr(Location loc, ShapedType type, StringRef nameHint,
   FailureOr<char *> memory = mapTemporary(loc, std::max<uint64_t>(size, 1));
   if (failed(memory))
     return failure();
+  ArrayRef<char> bytes(*memory, size);
   fill(MutableArrayRef<char>(*memory, size));
+  releasePages(bytes);
+  TemporaryMaps::get().insert(*memory);
   AsmResourceBlob blob(
-      ArrayRef<char>(*memory, size), /*dataAlignment=*/64,
-      [](void *data, size_t length, size_t) { ::munmap(data, length); },
+      bytes, /*dataAlignment=*/64,
+      [](void *data, size_t length, size_t) {
+        TemporaryMaps::get().erase(data);
+        ::munmap(data, length);
+      },
       /*dataIsMutable=*/false);
   return cast<ElementsAttr>(Attribute(DenseResourceElementsAttr::get(
       type, nameHint.empty() ? "blob" : nameHint, std::move(blob))));

@@ -232,17 +232,15 @@ LogicalResult GatherOp::verify() {
   if (rows < 1 || width < 1)
     return emitOpError("expected rows and width of at least 1, got ")
            << rows << " and " << width;
+  bool packedFloat = !getScheme() && getShaped(getWeight()).getRank() == 3;
   if (failed(verifyForm(*this)) ||
-      failed(verifyWeight(*this, {rows, width}, /*packedFloat=*/false)))
+      failed(verifyWeight(*this, {rows, width}, packedFloat)))
     return failure();
   ShapedType indices = getShaped(getIndices());
   if (!indices.getElementType().isSignlessInteger(32) &&
       !indices.getElementType().isSignlessInteger(64))
     return emitOpError("expected indices of element type i32 or i64, got ")
            << indices.getElementType();
-  if (getScheme() && getScheme()->getPacking() != Packing::Rows)
-    return emitOpError("expected packing rows, got ")
-           << stringifyPacking(getScheme()->getPacking());
   SmallVector<int64_t> output(indices.getShape());
   output.push_back(width);
   Value result = verification::getOutput(*this);

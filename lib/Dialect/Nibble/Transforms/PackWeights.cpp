@@ -61,6 +61,7 @@ struct NibblePackWeightsPass
             ->walk([&](ConvIntegerOp op) { return packInteger(op); })
             .wasInterrupted())
       return signalPassFailure();
+    getOperation()->walk([&](GatherOp op) { share(op); });
     // The constants in their old order have no users any more.
     getOperation()->walk([](ConstantOp op) {
       if (op->use_empty())
@@ -104,11 +105,12 @@ private:
     SmallVector<int64_t> groupShape = panels.getScalesShape(rows, columns);
     FailureOr<Value> newCodes =
         repack(op.getWeightOperand().get(), panels.getCodesShape(rows, columns),
-               view, packCodes);
-    FailureOr<Value> newScales = repack(scales, groupShape, view, packGroups);
+               scheme, view, packCodes);
+    FailureOr<Value> newScales =
+        repack(scales, groupShape, scheme, view, packGroups);
     FailureOr<Value> newZeros = Value();
     if (zeros)
-      newZeros = repack(zeros, groupShape, view, packGroups);
+      newZeros = repack(zeros, groupShape, scheme, view, packGroups);
     if (failed(newCodes) || failed(newScales) || failed(newZeros))
       return failure();
     op.setQuantizedWeight(*newCodes, *newScales, *newZeros, groupIndex, panels);
@@ -131,8 +133,8 @@ private:
           source, {reinterpret_cast<float *>(out.data()), out.size() / 4});
     };
     int64_t panels = quantizer::getNumPanels(view.rows);
-    FailureOr<Value> result =
-        repack(weight, {panels, view.columns, panelRows}, view, packRows);
+    FailureOr<Value> result = repack(weight, {panels, view.columns, panelRows},
+                                     SchemeAttr(), view, packRows);
     if (failed(result))
       return failure();
     op.getWeightMutable().assign(*result);
@@ -141,11 +143,39 @@ private:
     return success();
   }
 
+  /// A table that a product reads as well, with the same scheme, is read where
+  /// the product has it: a language model's embedding is most of its weights.
+  void share(GatherOp op) {
+    WeightView view = op.getWeightView();
+    SchemeAttr scheme = op.getSchemeAttr();
+    auto find = [&](Value value) {
+      return value ? packed.lookup(getKey(value, scheme, view)) : Value();
+    };
+    Value weight = find(op.getWeight());
+    Value scales = find(op.getScales()), zeros = find(op.getZeros());
+    if (!weight || bool(scales) != bool(op.getScales()) ||
+        bool(zeros) != bool(op.getZeros()))
+      return;
+    ++numShared;
+    if (!scheme)
+      return op.getWeightMutable().assign(weight);
+    cast<QuantizableOpInterface>(*op).setQuantizedWeight(
+        weight, scales, zeros, op.getGroupIndex(),
+        scheme.withPacking(Packing::Panel));
+  }
+
+  /// What decides the order of a packed constant.
+  using Key = std::tuple<Value, Attribute, int64_t, int64_t>;
+  static Key getKey(Value value, SchemeAttr scheme, const WeightView &view) {
+    return {value, scheme, view.rows, view.rowStride};
+  }
+
   /// The constant that `value` is, in another order and shape; made once for
   /// all users that see its rows the same way.
   FailureOr<Value> repack(Value value, ArrayRef<int64_t> shape,
-                          const WeightView &view, FillFn fill) {
-    auto key = std::make_tuple(value, view.rows, view.rowStride);
+                          SchemeAttr scheme, const WeightView &view,
+                          FillFn fill) {
+    Key key = getKey(value, scheme, view);
     if (Value known = packed.lookup(key))
       return known;
     auto source = value.getDefiningOp<ConstantOp>();
@@ -171,7 +201,7 @@ private:
     return op.getResult();
   }
 
-  DenseMap<std::tuple<Value, int64_t, int64_t>, Value> packed;
+  DenseMap<Key, Value> packed;
 };
 
 } // namespace

@@ -238,7 +238,9 @@ def Nibble_GatherOp : Nibble_FusedOp<"gather"> {
   let description = [{
     `y[i..., :] = table[indices[i...], :]`: an embedding. Negative indices count
     from the end; an index outside of the table is an error at run time. `rows`
-    and `width` are the logical sizes of the table.
+    and `width` are the logical sizes of the table. It is in rows, or, if a
+    product reads the same weight, in panels; a float table in panels has three
+    dimensions, `[panels, width, 32]`.
 
     Example:
     ```mlir

@@ -243,8 +243,9 @@ def NibblePackWeightsPass : Pass<"nibble-pack-weights", "::mlir::func::FuncOp"> 
     Weights of `nibble.matmul` and of `nibble.conv` with one group go from rows
     to panels of 32 output channels with the contraction outermost, so that a
     kernel reads one stream. Float weights go the same way and get the mark
-    `packed_float`. The tables of `nibble.gather` and the weights of grouped
-    convolutions stay as they are.
+    `packed_float`. The weights of grouped convolutions stay as they are, and so
+    do the tables of `nibble.gather`, unless a product reads the same weight
+    with the same scheme: then the packed one is the only one.
 
     Before:
     ```mlir
@@ -264,7 +265,8 @@ def NibblePackWeightsPass : Pass<"nibble-pack-weights", "::mlir::func::FuncOp"> 
     ```
   }];
   let statistics = [
-    Statistic<"numPacked", "num-packed", "Weights that were packed">
+    Statistic<"numPacked", "num-packed", "Weights that were packed">,
+    Statistic<"numShared", "num-shared", "Tables that a product has packed">
   ];
   let dependentDialects = ["::nibble::NibbleDialect"];
 }

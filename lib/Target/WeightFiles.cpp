@@ -253,11 +253,17 @@ nibble::target::appendWeights(const WeightLayout &layout, StringRef path,
   auto cantWrite = [&](const Twine &reason) {
     return emitError() << "can't write '" << output << "': " << reason;
   };
-  auto linked = llvm::WritableMemoryBuffer::getFile(path);
-  if (!linked)
-    return cantWrite(linked.getError().message());
-  char *file = (*linked)->getBufferStart();
-  uint64_t offset = llvm::alignTo((*linked)->getBufferSize(), pageSize);
+  std::vector<char> linked;
+  {
+    // A copy: the file is written anew.
+    auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                              /*RequiresNullTerminator=*/false);
+    if (!buffer)
+      return cantWrite(buffer.getError().message());
+    linked.assign((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
+  }
+  char *file = linked.data();
+  uint64_t offset = llvm::alignTo(linked.size(), pageSize);
 
   auto *header = reinterpret_cast<ELF::Elf64_Ehdr *>(file);
   MutableArrayRef<ELF::Elf64_Shdr> sections(
@@ -284,8 +290,8 @@ nibble::target::appendWeights(const WeightLayout &layout, StringRef path,
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
     return cantWrite(ec.message());
-  os.write(file, (*linked)->getBufferSize());
-  os.write_zeros(offset - (*linked)->getBufferSize());
+  os.write(file, linked.size());
+  os.write_zeros(offset - linked.size());
   FailureOr<uint64_t> hash = writeHashed(layout, os, emitError);
   if (failed(hash) || failed(finish(os, output, emitError)))
     return failure();

@@ -43,8 +43,9 @@ class DamagedBinaries(Refusal):
             elf = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True).stdout
             fields = elf.split(".nibble_weights", 1)[1].split()
             begin, size = int(fields[2], 16), int(fields[3], 16)
-            outside = [int(x) for x in random.integers(64, begin, 6)]
-            outside += [int(x) for x in random.integers(begin + size, len(data), 12)]
+            outside = [int(x) for x in random.integers(64, begin, 14)]
+            # Behind the weights is the seal, which ends with their checksum.
+            outside += [int(x) for x in random.integers(begin + size, len(data) - 8, 4)]
             for position in outside + [begin, begin + size // 2, begin + size - 1]:
                 spoilt = bytearray(data)
                 spoilt[position] ^= 1 << int(random.integers(0, 8))

@@ -1,9 +1,10 @@
 # Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""A running 4-bit model keeps no private copy of its weights.
+"""A running 4-bit model keeps no private copy of its weights, and the compiler needs
+memory for the weights in hand, not for the model.
 
-The model is one product of 4096 x 4096, 64 MiB in float32 and 9 MiB in 4 bits: a
-float copy could not hide in what a process needs anyway.
+The running model is one product of 4096 x 4096, 64 MiB in float32 and 9 MiB in 4 bits:
+a float copy could not hide in what a process needs anyway.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import numpy as np
 import support as s
@@ -52,28 +54,68 @@ print(json.dumps({
 )
 
 
+def make_chain(name: str, size: int, layers: int) -> Path:
+    """A model of some products with [size, size] each, one after the other."""
+    try:
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+    except ImportError:
+        raise unittest.SkipTest("the Python package onnx is not installed") from None
+    path = s.WORK / f"{name}.onnx"
+    if path.exists():
+        return path
+    generator = np.random.default_rng(7)
+    values = ["x", *(f"h{i}" for i in range(1, layers)), "y"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", [values[i], f"w{i}"], [values[i + 1]], name=f"product{i}")
+            for i in range(layers)
+        ],
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", size])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", size])],
+        [
+            numpy_helper.from_array(generator.standard_normal((size, size), np.float32), f"w{i}")
+            for i in range(layers)
+        ],
+    )
+    s.WORK.mkdir(parents=True, exist_ok=True)
+    opset = [helper.make_opsetid("", 21)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+    return path
+
+
+class CompilerMemory(unittest.TestCase):
+    def peak(self, path: Path, *options: str) -> int:
+        """Bytes of memory that a compilation takes at most, pages of files included."""
+        command = [s.tool("nibble-compile"), path, "-o", s.WORK / "peak.so", *options]
+        process = subprocess.Popen(list(map(str, command)))
+        _, status, usage = os.wait4(process.pid, 0)
+        self.assertEqual(status, 0)
+        return usage.ru_maxrss * 1024
+
+    def check(self, *options: str):
+        # 192 MiB of weights in 12 tensors, against 1 MiB.
+        size, layers = 2048, 12
+        large = self.peak(make_chain("chain", size, layers), *options)
+        small = self.peak(make_chain("small_chain", size // 4, 1), *options)
+        tensor = size * size * 4
+        self.assertLess(large - small, 4 * tensor, "bytes more than for a small model")
+
+    def test_float(self):
+        self.check()
+
+    def test_quantized(self):
+        self.check(*s.SCHEMES["W4A16 g32"])
+
+    def test_sidecar(self):
+        self.check("--weights=sidecar")
+
+
 class Memory(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        try:
-            import onnx
-            from onnx import TensorProto, helper, numpy_helper
-        except ImportError:
-            raise unittest.SkipTest("the Python package onnx is not installed") from None
-        cls.path = s.WORK / "large.onnx"
-        if cls.path.exists():
-            return
-        weight = np.random.default_rng(7).standard_normal((SIZE, SIZE), np.float32)
-        graph = helper.make_graph(
-            [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")],
-            "large",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", SIZE])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", SIZE])],
-            [numpy_helper.from_array(weight, "w")],
-        )
-        s.WORK.mkdir(parents=True, exist_ok=True)
-        opset = [helper.make_opsetid("", 21)]
-        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), cls.path)
+        cls.path = make_chain("large", SIZE, 1)
 
     def measure(self, where: str) -> dict[str, int]:
         options = [*s.SCHEMES["W4A16 g32"], f"--weights={where}"]

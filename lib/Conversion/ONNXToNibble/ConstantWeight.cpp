@@ -312,8 +312,10 @@ FailureOr<ElementsAttr> scaleElements(Location loc, ElementsAttr value,
                      [factor](float x) { return factor * x; });
 }
 
-FailureOr<ElementsAttr> widenElements(Location loc, ElementsAttr value) {
-  return mapElements(loc, value, "widened", [](float x) { return x; });
+FailureOr<ElementsAttr> widenElements(Location loc, ElementsAttr value,
+                                      StringAttr name) {
+  std::string hint = (name ? name.getValue() : StringRef("weight")).str();
+  return mapElements(loc, value, hint + ".widened", [](float x) { return x; });
 }
 
 Value createConstant(OpBuilder &builder, Location loc, ElementsAttr value,

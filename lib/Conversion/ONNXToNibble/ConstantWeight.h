@@ -49,9 +49,11 @@ transposeElements(mlir::Location loc, mlir::ElementsAttr value,
 mlir::FailureOr<mlir::ElementsAttr>
 scaleElements(mlir::Location loc, mlir::ElementsAttr value, float factor);
 
-/// A new constant with the elements of 16 bits as float32.
+/// A constant with the elements of 16 bits as float32; the same one for all
+/// users of the weight `name`.
 mlir::FailureOr<mlir::ElementsAttr> widenElements(mlir::Location loc,
-                                                  mlir::ElementsAttr value);
+                                                  mlir::ElementsAttr value,
+                                                  mlir::StringAttr name);
 
 /// A constant operation for a weight.
 mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc,

@@ -260,11 +260,14 @@ struct ConvertGather : OpRewritePattern<onnx::GatherOp> {
 
   LogicalResult matchAndRewrite(onnx::GatherOp op,
                                 PatternRewriter &rewriter) const override {
-    RankedTensorType table = getFloatTensor(op.getData());
+    auto table = dyn_cast<RankedTensorType>(op.getData().getType());
     int64_t axis = op.getAxis();
     if (!table || table.getRank() != 2 || table.getNumElements() == 0 ||
         (axis != 0 && axis != -2))
-      return rewriter.notifyMatchFailure(op, "no rows of a float32 table");
+      return rewriter.notifyMatchFailure(op, "no rows of a table");
+    Type element = table.getElementType();
+    if (!element.isF32() && !element.isF16() && !element.isBF16())
+      return rewriter.notifyMatchFailure(op, "no table of floats");
     if (!isa<RankedTensorType>(op.getIndices().getType()))
       return rewriter.notifyMatchFailure(op, "indices of unknown rank");
     FailureOr<ConstantWeight> weight = getConstantWeight(op.getData());
@@ -278,13 +281,28 @@ struct ConvertGather : OpRewritePattern<onnx::GatherOp> {
         return failure();
       weight->value = *value;
     }
+    // Floats of 16 bits are widened, and the rows narrowed again: exact.
+    auto type = cast<RankedTensorType>(op.getType());
+    RankedTensorType wide = type.clone(rewriter.getF32Type());
+    if (!element.isF32()) {
+      FailureOr<ElementsAttr> value =
+          widenElements(loc, weight->value, weight->name);
+      if (failed(value))
+        return failure();
+      weight->value = *value;
+    }
     Value constant = createConstant(rewriter, loc, weight->value, weight->name);
-    rewriter.replaceOpWithNewOp<GatherOp>(
-        op, op.getType(), op.getIndices(), constant, /*scales=*/Value(),
+    auto gather = GatherOp::create(
+        rewriter, loc, wide, op.getIndices(), constant, /*scales=*/Value(),
         /*zeros=*/Value(), /*group_index=*/Value(), /*outs=*/Value(),
         rewriter.getI64IntegerAttr(table.getDimSize(0)),
         rewriter.getI64IntegerAttr(table.getDimSize(1)), SchemeAttr(),
         getLayers(op));
+    Value rows = gather->getResult(0);
+    if (!element.isF32())
+      rows = onnx::CastOp::create(rewriter, loc, type, rows,
+                                  onnx::getONNXType(element));
+    rewriter.replaceOp(op, rows);
     return success();
   }
 };
@@ -305,7 +323,8 @@ struct WidenLayer : OpRewritePattern<OpTy> {
     if (failed(weight))
       return rewriter.notifyMatchFailure(op, "no constant weight");
     Location loc = op.getLoc();
-    FailureOr<ElementsAttr> widened = widenElements(loc, weight->value);
+    FailureOr<ElementsAttr> widened =
+        widenElements(loc, weight->value, weight->name);
     if (failed(widened))
       return failure();
     Type f32 = rewriter.getF32Type();

@@ -333,6 +333,18 @@ nibble::createBlobAttr(Location loc, ShapedType type, StringRef nameHint,
     return failure();
   ArrayRef<char> bytes(*memory, size);
   fill(MutableArrayRef<char>(*memory, size));
+  StringRef name = nameHint.empty() ? "blob" : nameHint;
+  // What is made again of the same weight is the same constant.
+  auto &manager =
+      DenseResourceElementsHandle::getManagerInterface(type.getContext());
+  if (auto *entry = manager.getBlobManager().lookup(name);
+      entry && entry->getBlob() && entry->getBlob()->getData() == bytes) {
+    ::munmap(*memory, size);
+    auto handle = DenseResourceElementsHandle(
+        entry, cast<BuiltinDialect>(manager.getDialect()));
+    return cast<ElementsAttr>(
+        Attribute(DenseResourceElementsAttr::get(type, handle)));
+  }
   releasePages(bytes);
   TemporaryMaps::get().insert(*memory);
   AsmResourceBlob blob(
@@ -342,6 +354,6 @@ nibble::createBlobAttr(Location loc, ShapedType type, StringRef nameHint,
         ::munmap(data, length);
       },
       /*dataIsMutable=*/false);
-  return cast<ElementsAttr>(Attribute(DenseResourceElementsAttr::get(
-      type, nameHint.empty() ? "blob" : nameHint, std::move(blob))));
+  return cast<ElementsAttr>(
+      Attribute(DenseResourceElementsAttr::get(type, name, std::move(blob))));
 }

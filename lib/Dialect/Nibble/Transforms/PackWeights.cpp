@@ -164,10 +164,11 @@ private:
         scheme.withPacking(Packing::Panel));
   }
 
-  /// What decides the order of a packed constant.
+  /// What decides the order of a packed constant. Codes are in rows, whatever
+  /// the order of the float weight was.
   using Key = std::tuple<Value, Attribute, int64_t, int64_t>;
   static Key getKey(Value value, SchemeAttr scheme, const WeightView &view) {
-    return {value, scheme, view.rows, view.rowStride};
+    return {value, scheme, view.rows, scheme ? 0 : view.rowStride};
   }
 
   /// The constant that `value` is, in another order and shape; made once for

@@ -12,7 +12,7 @@
 func.func @float(%i: tensor<2xi64>) -> tensor<2x5xf32> {
   %t = nibble.constant dense<1.0> : tensor<5x3xf32>
   %x = nibble.gather %i weight(%t) {rows = 5 : i64, width = 3 : i64} : (tensor<2xi64>, tensor<5x3xf32>) -> tensor<2x3xf32>
-  %y = nibble.matmul %x weight(%t) {transpose_weight = true, n = 5 : i64, k = 3 : i64} : (tensor<2x3xf32>, tensor<5x3xf32>) -> tensor<2x5xf32>
+  %y = nibble.matmul %x weight(%t) {transpose_weight, n = 5 : i64, k = 3 : i64} : (tensor<2x3xf32>, tensor<5x3xf32>) -> tensor<2x5xf32>
   return %y : tensor<2x5xf32>
 }
 

@@ -283,6 +283,8 @@ struct FuseActivationPass
   using Base::Base;
 
   void runOnOperation() override {
+    if (!areRanksKnown(getOperation()))
+      return;
     SmallVector<Operation *> anchors;
     getOperation().walk([&](Operation *op) {
       if (isa<ErfOp, TanhOp, SigmoidOp, LogOp, HardSigmoidOp, ClipOp>(op))

@@ -25,24 +25,29 @@ using namespace nibble::onnx;
 //===----------------------------------------------------------------------===//
 
 /// The Concat of past and new keys (values) that `kv` is, if it can become
-/// operands and a result of the attention that replaces `root`.
-static ConcatOp getCacheConcat(const KeyOrValue &kv, Operation *root) {
+/// operands and a result of the attention that replaces `root`; else `reason`
+/// tells why a Concat can't.
+static ConcatOp getCacheConcat(const KeyOrValue &kv, Operation *root,
+                               std::string &reason) {
   auto concat = kv.value.getDefiningOp<ConcatOp>();
   auto type = getRanked(kv.value);
-  if (!concat || !kv.perm.empty() || type.getRank() != 4 ||
-      concat.getInputs().size() != 2 || fromFront(concat.getAxis(), 4) != 2)
+  if (!concat || type.getRank() != 4)
     return {};
-  for (Value input : concat.getInputs())
-    if (!getRanked(input) || getRanked(input).getRank() != 4)
-      return {};
-  for (Operation *user : concat.getResult().getUsers()) {
-    // Sizes that are asked for before the attention come from the parts.
-    if (user == kv.reader || isa<ShapeOp>(user))
-      continue;
-    if (user->getBlock() != root->getBlock() || user->isBeforeInBlock(root))
-      return {};
+  if (!kv.perm.empty()) {
+    reason = "the past is joined before a transposition";
+  } else if (concat.getInputs().size() != 2 ||
+             fromFront(concat.getAxis(), 4) != 2) {
+    reason = "the Concat is not one of two along the length";
+  } else {
+    for (Operation *user : concat.getResult().getUsers()) {
+      // Sizes that are asked for before the attention come from the parts.
+      if (user == kv.reader || isa<ShapeOp>(user))
+        continue;
+      if (user->getBlock() != root->getBlock() || user->isBeforeInBlock(root))
+        reason = "the joined keys or values are used before the attention";
+    }
   }
-  return concat;
+  return reason.empty() ? concat : ConcatOp();
 }
 
 /// Writes Shape of a Concat of two as a computation on the Shapes of these.
@@ -176,8 +181,11 @@ Value Fusion::joinMasks(ArrayRef<MaskPart> parts) {
 bool Fusion::run(std::string &reason) {
   MatMulOp root = form.root;
   // The past is taken up only by both.
-  ConcatOp keys = getCacheConcat(form.k, root);
-  ConcatOp values = getCacheConcat(form.v, root);
+  std::string noCache;
+  ConcatOp keys = getCacheConcat(form.k, root, noCache);
+  ConcatOp values = getCacheConcat(form.v, root, noCache);
+  if (!noCache.empty())
+    remarkMissed(root, "key-value cache", noCache);
   if (keys == values || !keys || !values)
     keys = values = ConcatOp();
   SizeExpr offset(0);
@@ -257,7 +265,7 @@ struct FuseAttentionPass
   void runOnOperation() override {
     SmallVector<SoftmaxOp> candidates;
     getOperation().walk([&](SoftmaxOp op) { candidates.push_back(op); });
-    if (candidates.empty())
+    if (candidates.empty() || !areRanksKnown(getOperation()))
       return;
     SizeAnalysis sizes(getOperation());
     for (SoftmaxOp softmax : candidates) {

@@ -79,25 +79,17 @@ static std::optional<SmallVector<int64_t>> getMeanAxes(ReduceMeanOp mean) {
   return axes;
 }
 
-/// `value` is d / sqrt(mean(d^2) + epsilon); `op` is where it is divided. A
-/// remark says what is wrong with what is nearly that.
-static std::optional<Quotient> matchQuotient(Operation *op) {
-  Value d, variance;
-  if (isa<DivOp>(op)) {
-    d = op->getOperand(0);
-    if (getNumber(d))
-      return std::nullopt;
-    variance = matchRoot(op->getOperand(1));
-  } else {
-    for (unsigned i = 0; i < 2 && !variance; ++i) {
-      bool square;
-      d = op->getOperand(i);
-      Value inverse = matchInverse(op->getOperand(1 - i), square);
-      variance = !inverse || square ? inverse : matchRoot(inverse);
-    }
-  }
-  if (!variance)
-    return std::nullopt;
+/// v of 1 / sqrt(v); null if `value` is not that.
+static Value matchInverseRoot(Value value) {
+  bool square;
+  Value inverse = matchInverse(value, square);
+  return !inverse || square ? inverse : matchRoot(inverse);
+}
+
+/// `op` is d / sqrt(variance) or has its type. A remark says what is wrong if
+/// the variance is nearly mean(d^2) + epsilon.
+static std::optional<Quotient> matchVariance(Operation *op, Value d,
+                                             Value variance) {
   // Without an Add it may be any quotient, so that it is not worth a remark.
   Operation *sum = variance.getDefiningOp<AddOp>();
   if (!sum)
@@ -110,7 +102,7 @@ static std::optional<Quotient> matchQuotient(Operation *op) {
   }
   std::optional<Value> squared =
       mean ? matchPower(mean.getData(), 2) : std::nullopt;
-  if (!squared)
+  if (!squared || squared->getType() != d.getType())
     return std::nullopt;
 
   Quotient quotient;
@@ -131,7 +123,7 @@ static std::optional<Quotient> matchQuotient(Operation *op) {
   };
   if (*squared != d)
     return miss("what is squared is not what is divided");
-  if (!type || op->getResult(0).getType() != type)
+  if (op->getResult(0).getType() != type)
     return miss("the result is larger than the input");
   std::optional<double> epsilon = getNumber(added);
   if (!epsilon || variance.getType() != mean.getType())
@@ -147,6 +139,53 @@ static std::optional<Quotient> matchQuotient(Operation *op) {
   quotient.axis = axes->front();
   quotient.epsilon = *epsilon;
   return quotient;
+}
+
+/// `op` divides d by sqrt(mean(d^2) + epsilon).
+static std::optional<Quotient> matchQuotient(Operation *op) {
+  Value d, variance;
+  if (isa<DivOp>(op)) {
+    d = op->getOperand(0);
+    if (getNumber(d))
+      return std::nullopt;
+    variance = matchRoot(op->getOperand(1));
+  }
+  for (unsigned i = 0; isa<MulOp>(op) && i < 2 && !variance; ++i) {
+    d = op->getOperand(i);
+    variance = matchInverseRoot(op->getOperand(1 - i));
+  }
+  return variance ? matchVariance(op, d, variance) : std::nullopt;
+}
+
+/// x * g + (bias - mean(x) * g), where g is weight / sqrt(variance): TensorFlow
+/// writes it so.
+static std::optional<Quotient> matchFolded(AddOp add, Value &weight,
+                                           Value &bias) {
+  for (unsigned i : {0u, 1u}) {
+    Operation *product = add->getOperand(i).getDefiningOp<MulOp>();
+    Operation *rest = add->getOperand(1 - i).getDefiningOp<SubOp>();
+    Operation *shift =
+        rest ? rest->getOperand(1).getDefiningOp<MulOp>() : nullptr;
+    for (unsigned j = 0; product && shift && j < 2; ++j) {
+      Value x = product->getOperand(j), g = product->getOperand(1 - j);
+      Value mean = getOther(shift, g);
+      auto first = mean ? mean.getDefiningOp<ReduceMeanOp>() : ReduceMeanOp();
+      if (!first || first.getData() != x)
+        continue;
+      Value variance = matchInverseRoot(g);
+      Operation *scaled = g.getDefiningOp<MulOp>();
+      for (unsigned k = 0; scaled && !variance && k < 2; ++k) {
+        variance = matchInverseRoot(scaled->getOperand(k));
+        weight = scaled->getOperand(1 - k);
+      }
+      bias = rest->getOperand(0);
+      for (Operation *user : mean.getUsers())
+        if (variance && isa<SubOp>(user) && user->getOperand(0) == x &&
+            user->getOperand(1) == mean)
+          return matchVariance(add, user->getResult(0), variance);
+    }
+  }
+  return std::nullopt;
 }
 
 /// Whether `weight` has the shape `sizes` but for dimensions of 1 in front.
@@ -169,10 +208,13 @@ public:
         sizes(getRanked(x).getShape().drop_front(quotient.axis)) {}
 
   bool run();
+  /// The same with a weight (null for none) and a bias that are part of `op`.
+  bool runFolded(Value weight, Value bias);
 
 private:
   void takeCasts();
   Value takeFactor(StringRef opName);
+  bool write(Value scale, Value bias, int64_t stash);
   Value makeOnes(OpBuilder &b);
   Value shapeLast(OpBuilder &b, Value weight);
 
@@ -227,16 +269,30 @@ Value Fusion::shapeLast(OpBuilder &b, Value weight) {
                            /*allowzero=*/0);
 }
 
+bool Fusion::runFolded(Value weight, Value bias) {
+  if (!quotient.centered || (weight && !fitsLast(weight, sizes)) ||
+      !fitsLast(bias, sizes)) {
+    remarkMissed(root, quotient.getName(),
+                 "weight or bias does not have the normalized shape");
+    return false;
+  }
+  return write(weight, bias,
+               getONNXType(cast<TensorType>(x.getType()).getElementType()));
+}
+
 bool Fusion::run() {
-  Operation *op = root;
   int64_t stash = getONNXType(cast<TensorType>(x.getType()).getElementType());
   takeCasts();
   Value scale = takeFactor(MulOp::getOperationName());
   Value bias;
   if (quotient.centered)
     bias = takeFactor(AddOp::getOperationName());
+  return write(scale, bias, stash);
+}
+
+bool Fusion::write(Value scale, Value bias, int64_t stash) {
   if (!scale && ShapedType::isDynamicShape(sizes)) {
-    remarkMissed(op, quotient.getName(),
+    remarkMissed(root, quotient.getName(),
                  "there is no weight and the normalized size is not known");
     return false;
   }
@@ -267,14 +323,22 @@ struct FuseNormalizationPass
   using Base::Base;
 
   void runOnOperation() override {
+    if (!areRanksKnown(getOperation()))
+      return;
     SmallVector<Operation *> candidates;
     getOperation().walk([&](Operation *op) {
-      if (isa<MulOp, DivOp>(op))
+      if (isa<MulOp, DivOp, AddOp>(op))
         candidates.push_back(op);
     });
-    for (Operation *op : candidates)
-      if (auto quotient = matchQuotient(op))
+    for (Operation *op : candidates) {
+      Value weight, bias;
+      if (auto add = dyn_cast<AddOp>(op)) {
+        if (auto quotient = matchFolded(add, weight, bias))
+          numFused += Fusion(op, *quotient).runFolded(weight, bias);
+      } else if (auto quotient = matchQuotient(op)) {
         numFused += Fusion(op, *quotient).run();
+      }
+    }
     eraseDead(getOperation());
   }
 };

@@ -442,6 +442,8 @@ struct FuseRotaryPass
   using Base::Base;
 
   void runOnOperation() override {
+    if (!areRanksKnown(getOperation()))
+      return;
     SmallVector<Operation *> candidates;
     getOperation().walk([&](Operation *op) {
       if (isa<AddOp, ConcatOp, ReshapeOp>(op))

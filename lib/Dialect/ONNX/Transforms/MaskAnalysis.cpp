@@ -240,6 +240,29 @@ std::optional<MaskAnalysis::Element> MaskAnalysis::moved(Operation *op,
 // Elements
 //===----------------------------------------------------------------------===//
 
+/// Integers in front of which one more was put: [x(0) - 1, x(0), x(1), ...] is
+/// x one position before, if x is a ramp.
+std::optional<SizeExpr> MaskAnalysis::joinedRamp(Operation *op,
+                                                 const Position &at) {
+  if (auto element = joined(op, at))
+    return integer(element->tensor, element->position);
+  int64_t axis = fromFront(cast<ConcatOp>(op).getAxis(), at.size());
+  if (op->getNumOperands() != 2 ||
+      getRanked(op->getOperand(0)).getDimSize(axis) != 1)
+    return std::nullopt;
+  Value rest = op->getOperand(1);
+  Position first = at, before = at;
+  first[axis] = SizeExpr(0);
+  before[axis] = SizeExpr(-1);
+  auto put =
+      integer(op->getOperand(0), broadcastFrom(op->getOperand(0), first));
+  auto continued = integer(rest, before);
+  if (!put || !continued || *put != *continued)
+    return std::nullopt;
+  before[axis] = at[axis] - SizeExpr(1);
+  return integer(rest, before);
+}
+
 /// Reads a constant of which only one dimension is not 1 and whose elements
 /// grow by one.
 static std::optional<SizeExpr> readRamp(Value v, ArrayRef<SizeExpr> at) {
@@ -263,7 +286,8 @@ std::optional<SizeExpr> MaskAnalysis::integer(Value v, const Position &at) {
       !type.getElementType().isSignlessInteger())
     return std::nullopt;
   if (type.hasStaticShape() && type.getNumElements() == 1)
-    return sizes.getElement(v, 0);
+    if (auto size = sizes.getElement(v, 0))
+      return size;
   auto operand = [&](unsigned i) {
     Value from = op->getOperand(i);
     auto ranked = getRanked(from);
@@ -291,7 +315,20 @@ std::optional<SizeExpr> MaskAnalysis::integer(Value v, const Position &at) {
       .Case<AddOp>([&](auto) { return combine(std::plus<>()); })
       .Case<SubOp>([&](auto) { return combine(std::minus<>()); })
       .Case<MulOp>([&](auto) { return combine(std::multiplies<>()); })
-      .Case<CastOp>([&](auto) { return operand(0); })
+      .Case<CastOp>([&](CastOp cast) -> Result {
+        if (!getRanked(cast.getInput()).getElementType().isInteger(1))
+          return operand(0);
+        auto truth = condition(cast.getInput(), at);
+        if (!truth || (!truth->never && !truth->isAlways()))
+          return std::nullopt;
+        return SizeExpr(truth->never ? 0 : 1);
+      })
+      .Case<CumSumOp>([&](auto) -> Result {
+        // A sum of zeros.
+        Result x = operand(0);
+        return x == SizeExpr(0) ? x : std::nullopt;
+      })
+      .Case<ConcatOp>([&](ConcatOp concat) { return joinedRamp(concat, at); })
       .Default([&](Operation *) -> Result {
         if (auto element = moved(op, at))
           return integer(element->tensor, element->position);
@@ -385,6 +422,19 @@ std::optional<Condition> MaskAnalysis::condition(Value v, const Position &at) {
       })
       .Case<LessOp, LessOrEqualOp, GreaterOp, GreaterOrEqualOp>(
           [&](auto) { return compared(op, at); })
+      .Case<EqualOp>([&](auto) -> Result {
+        auto element = getRanked(op->getOperand(0)).getElementType();
+        auto a = element.isSignlessInteger()
+                     ? integer(op->getOperand(0),
+                               broadcastFrom(op->getOperand(0), at))
+                     : std::nullopt;
+        auto b =
+            integer(op->getOperand(1), broadcastFrom(op->getOperand(1), at));
+        auto difference = a && b ? (*a - *b).getConstant() : std::nullopt;
+        if (!difference)
+          return std::nullopt;
+        return fromNumber(*difference == 0);
+      })
       .Case<AndOp>([&](auto) -> Result {
         Result a = operand(0), b = operand(1);
         return a && b ? Result(both(*a, *b)) : std::nullopt;

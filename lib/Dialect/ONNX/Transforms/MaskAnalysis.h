@@ -85,6 +85,8 @@ private:
   std::optional<Element> gathered(mlir::Operation *op, const Position &at);
   std::optional<Element> joined(mlir::Operation *op, const Position &at);
 
+  std::optional<SizeExpr> joinedRamp(mlir::Operation *op, const Position &at);
+
   std::optional<Condition> compared(mlir::Operation *op, const Position &at);
   std::optional<Condition> table(mlir::Value v, const Position &at, double seen,
                                  double unseen);

@@ -26,12 +26,16 @@ std::optional<double> onnx::getNumber(Value value) {
   if (!constant || !type || !type.hasStaticShape() ||
       type.getNumElements() == 0 || !type.getElementType().isIntOrFloat())
     return std::nullopt;
+  // Weights are not even looked at.
+  auto dense = dyn_cast_or_null<DenseElementsAttr>(constant.getElements());
+  bool splat = dense && dense.isSplat();
+  if (!splat && type.getNumElements() > kMaxElements)
+    return std::nullopt;
   FailureOr<ConstantData> data = ConstantData::get(value);
   if (failed(data))
     return std::nullopt;
-  int64_t count = data->isSplat() ? 1 : data->getNumElements();
-  SmallVector<float> numbers(std::min(count, kMaxElements + 1));
-  if (count > kMaxElements || failed(data->readFloats(0, numbers)))
+  SmallVector<float> numbers(data->isSplat() ? 1 : data->getNumElements());
+  if (failed(data->readFloats(0, numbers)))
     return std::nullopt;
   if (!llvm::all_equal(numbers))
     return std::nullopt;
@@ -94,6 +98,17 @@ Value onnx::getOther(Operation *op, Value operand) {
 
 Operation *onnx::getOnlyUser(Value value) {
   return value.hasOneUse() ? *value.getUsers().begin() : nullptr;
+}
+
+bool onnx::areRanksKnown(Operation *root) {
+  auto isKnown = [](Type type) { return !isa<UnrankedTensorType>(type); };
+  return !root->walk([&](Operation *op) {
+                return llvm::all_of(op->getOperandTypes(), isKnown) &&
+                               llvm::all_of(op->getResultTypes(), isKnown)
+                           ? WalkResult::advance()
+                           : WalkResult::interrupt();
+              })
+              .wasInterrupted();
 }
 
 Value onnx::skipFloatCast(Value value) {

@@ -29,6 +29,10 @@ inline mlir::RankedTensorType getRanked(mlir::Value value) {
   return llvm::dyn_cast<mlir::RankedTensorType>(value.getType());
 }
 
+/// Whether the ranks of all tensors in `root` are known, as they are after
+/// `onnx-infer-shapes`.
+bool areRanksKnown(mlir::Operation *root);
+
 /// The number that all elements of a constant are.
 std::optional<double> getNumber(mlir::Value value);
 

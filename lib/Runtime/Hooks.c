@@ -27,12 +27,23 @@ static _Noreturn void failRun(nibble_status status) {
 }
 
 void nibble_rt_fail(const char *message) {
-  if (nibbleCurrentContext)
-    nibbleSetError(&nibbleCurrentContext->error, NIBBLE_RUN_FAILED, "%s",
-                   message);
+  nibble_context *context = nibbleCurrentContext;
+  if (context && context->hasNotedValue)
+    nibbleSetError(&context->error, NIBBLE_RUN_FAILED, "%s, got %lld", message,
+                   (long long)context->notedValue);
+  else if (context)
+    nibbleSetError(&context->error, NIBBLE_RUN_FAILED, "%s", message);
   else
     fprintf(stderr, "nibble: %s\n", message);
   failRun(NIBBLE_RUN_FAILED);
+}
+
+void nibble_rt_note_value(int64_t value) {
+  nibble_context *context = nibbleCurrentContext;
+  if (!context)
+    return;
+  context->hasNotedValue = true;
+  context->notedValue = value;
 }
 
 void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref) {

@@ -69,8 +69,10 @@ struct nibble_context {
   Pool pool;
   NibbleError error;
   jmp_buf onFailure;
-  int32_t parallelLevel;        ///< omp_get_level() at the entry of the model
-  atomic_int noteState;         ///< 0: none, 1: being written, 2: `note` is set
+  int32_t parallelLevel; ///< omp_get_level() at the entry of the model
+  atomic_int noteState;  ///< 0: none, 1: being written, 2: `note` is set
+  int64_t notedValue;    ///< from nibble_rt_note_value
+  bool hasNotedValue;
   NibbleError note;             ///< from nibble_rt_note_failure
   void **arguments;             ///< of nibble_model_descriptor::invoke
   int64_t *descriptorWords;     ///< memref descriptors of weights and inputs

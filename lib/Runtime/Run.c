@@ -154,6 +154,7 @@ static nibble_status runOnce(nibble_context *context,
                              nibble_tensor *outputs, size_t outputCount) {
   const nibble_model_descriptor *d = context->model->descriptor;
   context->error.text[0] = '\0';
+  context->hasNotedValue = false;
   atomic_store(&context->noteState, 0);
   if (outputCount > d->output_count)
     return nibbleSetError(&context->error, NIBBLE_INVALID_ARGUMENT,

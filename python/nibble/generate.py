@@ -188,6 +188,8 @@ class Decoder:
             raise NibbleError(
                 f"tokens have shape {list(tokens.shape)}, expected [{self.batch}, at least 1]"
             )
+        if tokens.min() < 0:
+            raise NibbleError(f"token {tokens.min()} is negative")
         if mask is not None and np.shape(mask) != tokens.shape:
             raise NibbleError(f"mask and tokens differ in shape: {np.shape(mask)}, {tokens.shape}")
         whole = self.length + tokens.shape[1]

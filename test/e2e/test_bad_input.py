@@ -280,8 +280,8 @@ class BadInput(Refusal):
     def test_index_out_of_range(self):
         model = s.load(s.MODELS / "stories.onnx")
         cache = s.nibble.empty_cache(model)
-        with self.assertRaises(s.nibble.NibbleError):
-            s.nibble.step(model, np.asarray([[384]]), cache)
+        with self.assertRaisesRegex(s.nibble.NibbleError, "table of 384 rows, got 385"):
+            s.nibble.step(model, np.asarray([[385, 3]]), cache)
         # The same model goes on to work.
         logits, _ = s.nibble.step(model, np.asarray([[1]]), cache)
         self.assertTrue(np.isfinite(logits).all())

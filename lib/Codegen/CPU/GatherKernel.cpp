@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -28,17 +29,40 @@ std::string GatherSpec::getName() const {
   return name;
 }
 
+/// The function of the runtime that hears which value a check refuses.
+static func::FuncOp getNoteFunction(OpBuilder &b) {
+  constexpr StringLiteral name = "nibble_rt_note_value";
+  auto module =
+      b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  if (auto function = module.lookupSymbol<func::FuncOp>(name))
+    return function;
+  OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+  auto function =
+      func::FuncOp::create(top, module.getLoc(), name,
+                           b.getFunctionType(b.getI64Type(), TypeRange()));
+  function.setPrivate();
+  return function;
+}
+
 void emitIndexCheck(KernelBuilder &kb, Value indices, Index count, int64_t rows,
                     StringRef message) {
   Value yes = arith::ConstantIntOp::create(kb.b, kb.loc, 1, 1);
-  Values inside =
-      kb.forLoop(kb.index(0), count, 1, yes, [&](Index i, ValueRange iter) {
-        Index at = loadIndex(kb, indices, i);
-        Value ok =
-            kb.both(kb.le(kb.index(-rows), at), kb.lt(at, kb.index(rows)));
-        return Values{kb.both(iter[0], ok)};
-      });
-  cf::AssertOp::create(kb.b, kb.loc, inside[0], message);
+  Values found = kb.forLoop(kb.index(0), count, 1, {yes, Value(kb.index(0))},
+                            [&](Index i, ValueRange iter) {
+                              Index at = loadIndex(kb, indices, i);
+                              Value ok = kb.both(kb.le(kb.index(-rows), at),
+                                                 kb.lt(at, kb.index(rows)));
+                              Value refused = arith::SelectOp::create(
+                                  kb.b, kb.loc, ok, iter[1], Value(at));
+                              return Values{kb.both(iter[0], ok), refused};
+                            });
+  Value outside = arith::XOrIOp::create(kb.b, kb.loc, found[0], yes);
+  kb.ifThen(outside, [&] {
+    Value refused =
+        arith::IndexCastOp::create(kb.b, kb.loc, kb.b.getI64Type(), found[1]);
+    func::CallOp::create(kb.b, kb.loc, getNoteFunction(kb.b), refused);
+  });
+  cf::AssertOp::create(kb.b, kb.loc, found[0], message);
 }
 
 void emitGather(KernelBuilder &kb, const GatherSpec &spec,

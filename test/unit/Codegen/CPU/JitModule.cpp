@@ -40,6 +40,8 @@ static void *alignedAlloc(uint64_t alignment, uint64_t bytes) {
   return aligned_alloc(alignment, llvm::alignTo(bytes, alignment));
 }
 
+static void noteValue(int64_t) {}
+
 static void fail(const char *message) {
   failureMessage = message;
   longjmp(failureExit, 1);
@@ -140,6 +142,7 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
     add("_mlir_memref_to_llvm_aligned_alloc", &alignedAlloc);
     add("_mlir_memref_to_llvm_free", &free);
     add("nibble_rt_fail", &fail);
+    add("nibble_rt_note_value", &noteValue);
     return symbols;
   });
   return result;

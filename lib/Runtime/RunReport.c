@@ -60,6 +60,20 @@ static void printTensors(FILE *out, const char *name, const nibble_model *model,
   fputs(count ? "\n  ]" : "]", out);
 }
 
+static void printCaches(FILE *out, const nibble_model_descriptor *d) {
+  fputs("  \"caches\": [", out);
+  for (uint64_t i = 0; i != d->cache_count; ++i) {
+    const nibble_cache_info *cache = &d->caches[i];
+    fputs(i ? ",\n    {\"input\": " : "\n    {\"input\": ", out);
+    nibblePrintString(out, d->inputs[cache->input].name);
+    fputs(", \"output\": ", out);
+    nibblePrintString(out, d->outputs[cache->output].name);
+    fprintf(out, ", \"axis\": %d, \"grows\": %s}", cache->axis,
+            cache->grows ? "true" : "false");
+  }
+  fputs(d->cache_count ? "\n  ]" : "]", out);
+}
+
 void nibblePrintInfo(FILE *out, const nibble_model *model) {
   const nibble_model_descriptor *d = model->descriptor;
   fputs("{\n", out);
@@ -80,6 +94,8 @@ void nibblePrintInfo(FILE *out, const nibble_model *model) {
   printTensors(out, "inputs", model, d->input_count, nibble_model_input);
   fputs(",\n", out);
   printTensors(out, "outputs", model, d->output_count, nibble_model_output);
+  fputs(",\n", out);
+  printCaches(out, d);
   fputs("\n}\n", out);
 }
 

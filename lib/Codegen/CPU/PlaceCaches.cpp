@@ -170,11 +170,16 @@ private:
       Value tensor = bufferization::ToTensorOp::create(
           b, op.getLoc(), type, room, /*restrict=*/true, /*writable=*/true);
       present = write(b, op, tensor);
+      // What is written into it besides stays in it.
+      Value last = present;
+      if (auto append = dyn_cast<AppendCacheOp>(*op))
+        if (UpdateCacheOp update = getUpdateOf(append))
+          last = update.getPresent();
       // A read at the very end: the positions are written even if nothing else
       // reads them, and no later operation computes in place in the cache.
       b.setInsertionPoint(op->getBlock()->getTerminator());
       bufferization::MaterializeInDestinationOp::create(
-          b, op.getLoc(), /*result=*/Type(), present, room, /*restrict=*/true,
+          b, op.getLoc(), /*result=*/Type(), last, room, /*restrict=*/true,
           /*writable=*/true);
       ++numShared;
     } else {

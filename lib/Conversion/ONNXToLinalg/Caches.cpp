@@ -62,11 +62,18 @@ bool isPresent(Operation *concat, int64_t axis) {
     return false;
   Value past = concat->getOperand(0), fresh = concat->getOperand(1);
   auto type = dyn_cast<RankedTensorType>(past.getType());
+  auto isReturned = [](Operation *op) {
+    return llvm::any_of(op->getResult(0).getUsers(), [](Operation *user) {
+      return isa<func::ReturnOp>(user);
+    });
+  };
   return isa<BlockArgument>(past) && fresh.getDefiningOp() && axis != 0 &&
          type && type.isDynamicDim(axis) &&
-         llvm::any_of(concat->getResult(0).getUsers(), [](Operation *user) {
-           return isa<func::ReturnOp>(user);
-         });
+         (isReturned(concat) ||
+          llvm::any_of(concat->getResult(0).getUsers(), [&](Operation *user) {
+            return user->getName().getStringRef() == "onnx.TensorScatter" &&
+                   isReturned(user);
+          }));
 }
 
 /// A cache [B, ..., maximum, ...] that each batch's update is written into,

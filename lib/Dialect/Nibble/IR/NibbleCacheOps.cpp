@@ -9,6 +9,8 @@
 #include "Verification.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "nibble/Dialect/Nibble/IR/Caches.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -184,4 +186,20 @@ void ExtendCacheOp::getEffects(
                        getOperation()->getResult(0),
                        SideEffects::AutomaticAllocationScopeResource::get());
   effects.emplace_back(MemoryEffects::Write::get());
+}
+
+UpdateCacheOp nibble::getUpdateOf(AppendCacheOp append) {
+  UpdateCacheOp found;
+  for (OpOperand &use : append.getPresent().getUses()) {
+    auto update = dyn_cast<UpdateCacheOp>(use.getOwner());
+    if (isa<tensor::DimOp>(use.getOwner()))
+      continue;
+    if (!update || found || update->getBlock() != append->getBlock() ||
+        use.get() != update.getPast() ||
+        llvm::count(update->getOperands(), use.get()) != 1 ||
+        update.getAxis() != append.getAxis())
+      return {};
+    found = update;
+  }
+  return found;
 }

@@ -77,8 +77,11 @@ Pair findPair(OpTy op, func::FuncOp function) {
                   user->getName().getStringRef() + "'");
   if (llvm::count(op->getOperands(), past) != 1)
     return fail("input " + name + " is also what is written");
-  if (std::optional<unsigned> result =
-          findResult(op.getPresent(), pair.problem))
+  Value present = op.getPresent();
+  if (auto append = dyn_cast<AppendCacheOp>(*op))
+    if (UpdateCacheOp update = getUpdateOf(append))
+      present = update.getPresent();
+  if (std::optional<unsigned> result = findResult(present, pair.problem))
     pair.result = *result;
   return pair;
 }
@@ -101,6 +104,10 @@ private:
   template <typename OpTy>
   void visit(OpTy op, int64_t &cache) {
     func::FuncOp function = getOperation();
+    // What is written into a cache that has grown is part of that.
+    if (auto append = op.getPast().template getDefiningOp<AppendCacheOp>())
+      if (getUpdateOf(append) == op)
+        return;
     Pair pair = findPair(op, function);
     if (!pair.problem.empty()) {
       ++numCopied;

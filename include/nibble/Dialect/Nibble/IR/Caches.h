@@ -14,9 +14,15 @@
 #ifndef NIBBLE_DIALECT_NIBBLE_IR_CACHES_H
 #define NIBBLE_DIALECT_NIBBLE_IR_CACHES_H
 
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "llvm/ADT/StringRef.h"
 
 namespace nibble {
+
+/// What writes into the present of `append` before anything reads it, so that
+/// its result is the present: of a cache that grows only if it has no room. Null
+/// if there is no such operation.
+UpdateCacheOp getUpdateOf(AppendCacheOp append);
 
 /// On tensors: of an argument (past) and of a result (present), the number of
 /// the cache that both are, an i64 that counts from 0.

@@ -129,6 +129,12 @@ def ONNXDecomposeMicrosoftPass : Pass<"onnx-decompose-microsoft", "::mlir::Modul
     name of the layer. `MatMulNBits` and `GatherBlockQuantized` stay, because
     their weights must not be dequantized.
 
+    Attention becomes what our own exporter writes: `GroupQueryAttention` is a
+    RotaryEmbedding, a TensorScatter of the new keys and values into the past,
+    made longer if it has no room, and an Attention with the lengths of the
+    texts; `MultiHeadAttention` and `Attention` get a mask of floats. Caches of
+    codes, and buffers that beams share, are errors.
+
     Ranks must be known; types of new results are left to `onnx-infer-shapes`.
 
     Before:

@@ -222,7 +222,8 @@ std::string AttentionSpec::getName() const {
   os << "_group";
   size(group);
   if (maskElement)
-    os << "_mask_" << maskElement << (maskColumn ? "_column" : "");
+    os << "_mask_" << maskElement << (maskColumn ? "_column" : "")
+       << (maskRow ? "_row" : "");
   if (lengthElement)
     os << "_lengths_" << lengthElement;
   os << (left ? "_left" : "") << (reach ? "_reach" : "")

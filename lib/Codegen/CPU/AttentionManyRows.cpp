@@ -76,6 +76,8 @@ private:
   Value maxima, totals, factors;
   /// Where each row reads its query or mask and writes its result.
   Value positions, maskAt, maskColumns;
+  /// What the mask adds to the keys of a block, of all rows.
+  Value maskRow;
   /// A block of keys or values in the type of the sums.
   Value converted;
   Index convertedStride;
@@ -126,6 +128,8 @@ void ManyRowsEmitter::allocate() {
   if (spec.maskElement) {
     if (spec.maskColumn)
       maskColumns = kb.scratch(most, acc);
+    else if (spec.maskRow)
+      maskRow = kb.scratch(blockKeys, acc);
     else
       maskAt = kb.scratch(most, kb.b.getIndexType());
   }
@@ -173,13 +177,10 @@ void ManyRowsEmitter::noteRows(const Pair &pair, Index firstRow,
     Index row = clampRow(firstRow, i, numRows);
     kb.store(rowAt(args.query, pair, row), positions, i);
     storeBounds(pair, row, i);
-    if (!spec.maskElement)
-      return;
-    Index at = rowAt(args.mask, pair, row);
-    if (spec.maskColumn)
-      kb.store(loadMaskColumn(at), maskColumns, i);
-    else
-      kb.store(at, maskAt, i);
+    if (maskColumns)
+      kb.store(loadMaskColumn(rowAt(args.mask, pair, row)), maskColumns, i);
+    if (maskAt)
+      kb.store(rowAt(args.mask, pair, row), maskAt, i);
   });
 }
 
@@ -206,6 +207,11 @@ void ManyRowsEmitter::packQueries(const Pair &pair, Index firstRow,
 void ManyRowsEmitter::emitKeys(const Pair &pair, Index begin, Index count) {
   if (maskAt)
     storeMasks(begin, count);
+  if (maskRow)
+    kb.forLoop(kb.index(0), count, lanes, [&](Index key) {
+      Index at = pair.batch * args.mask.batch + begin + key;
+      kb.storeVector(loadMask(at, kb.maskBelow(count - key)), maskRow, key);
+    });
   emitScores(begin, count,
              getSource(args.key, spec.element, args.width, pair, begin, count));
   emitWeights(count);
@@ -293,12 +299,15 @@ void ManyRowsEmitter::emitScores(Index begin, Index count, Source keys) {
           Values next(iter);
           for (int64_t i = 0; i < streams; ++i) {
             Value number = kb.splat(toI32(begin + key + i));
+            Value ofKey = maskRow ? kb.loadSplat(maskRow, key + i) : Value();
             for (int64_t j = 0; j < tileWidth; ++j) {
               Index to = (key + i) * width + (v + j) * lanes;
               Value x = capScore(products[i * tileWidth + j]);
               if (maskAt)
                 x = kb.fadd(x, kb.loadVector(scores, to));
-              if (spec.maskColumn)
+              if (maskRow)
+                x = kb.fadd(x, ofKey);
+              if (maskColumns)
                 x = kb.fadd(x, column[j]);
               x = select(sle(number, seenTo[j]), x, minusInfinity());
               if (spec.left)

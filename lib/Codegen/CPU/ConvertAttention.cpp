@@ -144,7 +144,9 @@ void AttentionCall::convert() {
   addMemory(op.getOuts(), op.getResultByToken());
   if (Value mask = op.getMask()) {
     spec.maskElement = elementOf(mask);
-    spec.maskColumn = cast<MemRefType>(mask.getType()).getDimSize(3) == 1;
+    ArrayRef<int64_t> shape = cast<MemRefType>(mask.getType()).getShape();
+    spec.maskColumn = shape[3] == 1;
+    spec.maskRow = !spec.maskColumn && shape[1] == 1 && shape[2] == 1;
     addMemory(mask, /*byToken=*/false, /*isMask=*/true);
   }
   if (Value lengths = op.getLengths()) {

@@ -39,8 +39,9 @@ struct AttentionSpec {
   mlir::Type element, valueElement, maskElement, lengthElement;
   /// Sizes, or `ShapedType::kDynamic`.
   int64_t width, valueWidth, group;
-  /// The mask has one number for all keys of a query.
-  bool maskColumn = false;
+  /// The mask has one number for all keys of a query, or one row for all
+  /// queries and heads of a batch.
+  bool maskColumn = false, maskRow = false;
   /// Whether the windows bound what is seen, and scores are capped.
   bool left = false, reach = false, softcap = false;
 

@@ -21,9 +21,10 @@ struct Kernel {
   bool causal = false, byToken = false, lengths = false, knowsSizes = true;
   int64_t left = -1, right = -1;
   double softcap = 0;
-  /// "", "i1" or "f32"; which of its dimensions are 1, in the order of letters
-  /// b, h, s, t; keys that it lacks.
+  /// "", "i1" or "f32"; which of its dimensions b, h, s, t are 1, and whether
+  /// that is known (t always is); keys that it lacks.
   std::string mask, ones;
+  bool knowsOnes = true;
   int64_t missing = 0;
 
   bool isOne(char dim) const { return ones.find(dim) != std::string::npos; }
@@ -54,9 +55,13 @@ struct Kernel {
     std::string v = type(kvHeads, valueWidth);
     std::string y = type(kvHeads * group, valueWidth);
     std::string past = "memref<1xindex>", n = "memref<?xi64>";
-    std::string m = mask.empty() ? "memref<1xf32>"
-                                 : std::string("memref<?x?x?x") +
-                                       (isOne('t') ? "1x" : "?x") + mask + ">";
+    std::string m = "memref<1xf32>";
+    if (!mask.empty()) {
+      m = "memref<";
+      for (char dim : {'b', 'h', 's', 't'})
+        m += isOne(dim) && (knowsOnes || dim == 't') ? "1x" : "?x";
+      m += mask + ">";
+    }
     std::string names = "%q, %k, %v", types = q + ", " + k + ", " + v;
     if (!mask.empty()) {
       names += " mask(%m)";
@@ -274,19 +279,21 @@ TEST(Attention, Windows) {
 }
 
 TEST(Attention, Masks) {
-  for (std::string type : {"i1", "f32"})
-    for (std::string ones : {"", "bh", "bhs", "ht"}) {
-      Kernel kernel;
-      kernel.kvHeads = 2;
-      kernel.group = 2;
-      kernel.width = kernel.valueWidth = 8;
-      kernel.mask = type;
-      kernel.ones = ones;
-      kernel.causal = ones == "bh";
-      kernel.softcap = ones == "bhs" ? 2 : 0;
-      kernel.missing = ones.empty() ? 2 : 0;
-      check(kernel, {{2, 1, 6, 7}, {2, 33, 0, 33}, {1, 20, 270, 290}});
-    }
+  for (auto [type, ones] :
+       {std::pair("i1", ""), std::pair("i1", "hs"), std::pair("i1", "ht"),
+        std::pair("f32", "bh"), std::pair("f32", "bhs")}) {
+    Kernel kernel;
+    kernel.kvHeads = 2;
+    kernel.group = 2;
+    kernel.width = kernel.valueWidth = 8;
+    kernel.mask = type;
+    kernel.ones = ones;
+    kernel.knowsOnes = kernel.ones != "bh";
+    kernel.causal = kernel.ones == "bh";
+    kernel.softcap = kernel.ones == "bhs" ? 2 : 0;
+    kernel.missing = kernel.ones.size() % 2 == 0 ? 2 : 0;
+    check(kernel, {{2, 1, 6, 7}, {2, 33, 0, 33}, {1, 20, 270, 290}});
+  }
 }
 
 TEST(Attention, Lengths) {

@@ -24,8 +24,6 @@ namespace {
 constexpr int64_t blockKeys = 64;
 /// Keys that are worth a task, and the most tasks that keys are cut into.
 constexpr int64_t chunkKeys = 256, maxUnits = 64;
-/// Vectors of a result that are summed at a time.
-constexpr int64_t sumVectors = 4;
 
 class FewRowsEmitter : public AttentionEmitter {
 public:
@@ -40,6 +38,10 @@ private:
   Values dotProducts(const Pair &pair, Index begin, Index count, Index row);
   void emitWeights();
   void emitSums(const Pair &pair, Index begin, Index count);
+  /// Asks for `count` rows of keys or values before they are needed: they come
+  /// from memory, and one stream of loads does not keep it busy.
+  void prefetchRows(const HeadMemory &memory, Type element, int64_t columns,
+                    Index at, int64_t count);
   void emitSumTile(Index valueAt, Index row, Index column, int64_t width,
                    Value exists, Index count);
   void merge(Index chunks);
@@ -52,11 +54,15 @@ private:
 
   /// Rows that read a value together; the last ones may be the last row again.
   int64_t tileRows;
+  /// Vectors of a result that are summed at a time.
+  int64_t sumVectors;
   Index sumSize, partSize, tiles;
   Value parts, queries, scores, factors, maskAt, maskColumns;
   /// Where the results of the task at hand are, and how many vectors of scores
   /// its block has.
   Index unitAt, scoreVectors;
+  /// The keys of the next block.
+  Index nextKeys;
 };
 
 } // namespace
@@ -64,7 +70,8 @@ private:
 FewRowsEmitter::FewRowsEmitter(KernelBuilder &kernel, const AttentionSpec &spec,
                                const AttentionArguments &arguments)
     : AttentionEmitter(kernel, spec, arguments),
-      tileRows(kernel.target.avx512 ? 4 : 2) {
+      tileRows(kernel.target.avx512 ? 4 : 2),
+      sumVectors(kernel.target.avx512 ? 4 : 2) {
   // The rows of one step are a group: tiles that fit it.
   if (!ShapedType::isDynamic(spec.group) && spec.group > 0 &&
       spec.group <= maxFewRows)
@@ -152,6 +159,10 @@ void FewRowsEmitter::emitScores(const Pair &pair, Index begin, Index count) {
   Index zero = kb.index(0);
   kb.forLoop(zero, rows, 1, [&](Index row) {
     kb.forLoop(zero, count, lanes, [&](Index key) {
+      kb.ifThen(kb.eq(row, 0), [&] {
+        prefetchRows(args.value, spec.valueElement, spec.valueWidth,
+                     tokenAt(args.value, pair, begin + key), lanes);
+      });
       Value exists = kb.maskBelow(count - key);
       Value number = arith::AddIOp::create(
           kb.b, kb.loc, kb.splat(toI32(begin + key)), kb.constantI32(numbers));
@@ -169,6 +180,17 @@ void FewRowsEmitter::emitScores(const Pair &pair, Index begin, Index count) {
                      row * blockKeys + key);
     });
   });
+}
+
+void FewRowsEmitter::prefetchRows(const HeadMemory &memory, Type element,
+                                  int64_t columns, Index at, int64_t count) {
+  constexpr int64_t lineBytes = 64, maxColumns = 256;
+  if (ShapedType::isDynamic(columns) || columns > maxColumns)
+    return;
+  int64_t step = lineBytes * 8 / element.getIntOrFloatBitWidth();
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t column = 0; column < columns; column += step)
+      kb.prefetch(memory.memory, at + memory.token * i + column);
 }
 
 /// Products of one row and 16 keys, by columns that lie 16 apart.
@@ -231,6 +253,7 @@ void FewRowsEmitter::emitWeights() {
 
 void FewRowsEmitter::emitSums(const Pair &pair, Index begin, Index count) {
   Index from = tokenAt(args.value, pair, begin);
+  nextKeys = tokenAt(args.key, pair, begin + blockKeys);
   int64_t step = sumVectors * lanes;
   bool known = !ShapedType::isDynamic(spec.valueWidth);
   kb.forLoop(kb.index(0), tiles, 1, [&](Index tile) {
@@ -265,6 +288,8 @@ void FewRowsEmitter::emitSumTile(Index valueAt, Index row, Index column,
   Values sums =
       kb.forLoop(kb.index(0), count, 1, init, [&](Index key, ValueRange iter) {
         Values loaded, next(iter);
+        prefetchRows(args.key, spec.element, width * lanes,
+                     nextKeys + key * args.key.token + column, 1);
         Index at = valueAt + key * args.value.token + column;
         for (int64_t v = 0; v < width; ++v)
           loaded.push_back(loadWide(args.value.memory, at + v * lanes, exists));

@@ -71,7 +71,8 @@ Value emitExpNonPositive(KernelBuilder &kb, Value x) {
   // x log2(e) = n + f with n an integer and |f| <= 1/2. Adding 1.5 * 2^23
   // rounds to an integer, which the low bits then hold. At -127 the factor 2^n
   // below becomes 0.
-  constexpr float round = 12582912.0f, log2e = 1.44269504f;
+  constexpr float round = 12582912.0f, log2e = 1.44269504f,
+                  log2eRest = 1.92596303e-8f;
   Value low = constant(-88.02969f);
   Value below =
       arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, low);
@@ -79,6 +80,7 @@ Value emitExpNonPositive(KernelBuilder &kb, Value x) {
   Value rounded = kb.fma(x, constant(log2e), constant(round));
   Value n = kb.fsub(rounded, constant(round));
   Value f = kb.fma(x, constant(log2e), arith::NegFOp::create(b, loc, n));
+  f = kb.fma(x, constant(log2eRest), f);
   // 2^f: least relative error among polynomials of degree 5 with p(0) = 1.
   const float coefficients[] = {1.3264726e-3f, 9.6715130e-3f, 5.5507336e-2f,
                                 0.24022242f,   0.69314700f,   1.0f};

@@ -23,8 +23,8 @@ mlir::Value sumLanes(KernelBuilder &kernel, Values vectors);
 mlir::Value larger(KernelBuilder &kernel, mlir::Value x, mlir::Value y);
 
 /// e^x of a vector of f32 or f64 with x <= 0 (minus infinity gives 0). For f32
-/// the error is below 2 + |x| / 8 units in the last place; what is below 2^-126
-/// is 0.
+/// the error is below 2 units in the last place (2 + |x| / 2 without fused
+/// multiply-add); what is below 2^-126 is 0.
 mlir::Value emitExpNonPositive(KernelBuilder &kernel, mlir::Value x);
 
 } // namespace nibble::codegen

@@ -20,6 +20,8 @@ struct Kernel {
   int64_t kvHeads = 1, group = 1, width = 64, valueWidth = 64;
   bool causal = false, byToken = false, lengths = false, knowsSizes = true;
   int64_t left = -1, right = -1;
+  /// Keys are in a cache that has room for so many more behind each head.
+  int64_t room = 0;
   double softcap = 0;
   /// "", "i1" or "f32"; which of its dimensions b, h, s, t are 1, and whether
   /// that is known (t always is); keys that it lacks.
@@ -62,7 +64,19 @@ struct Kernel {
         m += isOne(dim) && (knowsOnes || dim == 't') ? "1x" : "?x";
       m += mask + ">";
     }
-    std::string names = "%q, %k, %v", types = q + ", " + k + ", " + v;
+    std::string view, keys = k;
+    if (room > 0) {
+      keys = k.substr(0, k.size() - 1) + ", strided<[?, ?, " +
+             std::to_string(width) + ", 1]>>";
+      view = "  %two = arith.constant 2 : index\n"
+             "  %b = memref.dim %v, %zero : " +
+             v + "\n  %t = memref.dim %v, %two : " + v +
+             "\n  %keys = memref.subview %k[0, 0, 0, 0] [%b, " +
+             std::to_string(kvHeads) + ", %t, " + std::to_string(width) +
+             "] [1, 1, 1, 1] : " + k + " to " + keys + "\n";
+    }
+    std::string names = room > 0 ? "%q, %keys, %v" : "%q, %k, %v";
+    std::string types = q + ", " + keys + ", " + v;
     if (!mask.empty()) {
       names += " mask(%m)";
       types += ", " + m;
@@ -73,10 +87,9 @@ struct Kernel {
            ", %m: " + m + ", %n: " + n + ", %past: " + past + ", %y: " + y +
            ") attributes {llvm.emit_c_interface} {\n"
            "  %zero = arith.constant 0 : index\n"
-           "  %p = memref.load %past[%zero] : memref<1xindex>\n"
-           "  nibble.attention " +
-           names + " outs(%y) {" + attributes() + "} : (" + types + ", " + y +
-           ") -> ()\n  return\n}";
+           "  %p = memref.load %past[%zero] : memref<1xindex>\n" +
+           view + "  nibble.attention " + names + " outs(%y) {" + attributes() +
+           "} : (" + types + ", " + y + ") -> ()\n  return\n}";
   }
 };
 
@@ -90,7 +103,8 @@ public:
   Check(const Kernel &kernel, const Sizes &sizes)
       : kernel(kernel), n(sizes), heads(kernel.kvHeads * kernel.group) {
     query = randomFloats(n.batch * heads * n.queries * kernel.width, 1);
-    key = randomFloats(n.batch * kernel.kvHeads * n.keys * kernel.width, 2);
+    capacity = n.keys + kernel.room;
+    key = randomFloats(n.batch * kernel.kvHeads * capacity * kernel.width, 2);
     value =
         randomFloats(n.batch * kernel.kvHeads * n.keys * kernel.valueWidth, 3);
     out.assign(n.batch * heads * n.queries * kernel.valueWidth, NAN);
@@ -125,7 +139,7 @@ public:
                                         : MemRef(floats, maskShape);
     ASSERT_TRUE(jit.call(
         "f", {MemRef(query, shape(heads, n.queries, kernel.width)),
-              MemRef(key, shape(kernel.kvHeads, n.keys, kernel.width)),
+              MemRef(key, shape(kernel.kvHeads, capacity, kernel.width)),
               MemRef(value, shape(kernel.kvHeads, n.keys, kernel.valueWidth)),
               mask, MemRef(lengths, {n.batch}), MemRef(past, {1}),
               MemRef(out, shape(heads, n.queries, kernel.valueWidth))}));
@@ -174,8 +188,9 @@ private:
         continue;
       double sum = 0;
       for (int64_t d = 0; d < kernel.width; ++d)
-        sum += double(query[at(b, h, i, heads, n.queries, kernel.width) + d]) *
-               key[at(b, kvHead, j, kernel.kvHeads, n.keys, kernel.width) + d];
+        sum +=
+            double(query[at(b, h, i, heads, n.queries, kernel.width) + d]) *
+            key[at(b, kvHead, j, kernel.kvHeads, capacity, kernel.width) + d];
       sum *= 0.3;
       if (kernel.softcap > 0)
         sum = kernel.softcap * std::tanh(sum / kernel.softcap);
@@ -201,7 +216,7 @@ private:
 
   const Kernel &kernel;
   const Sizes &n;
-  int64_t heads;
+  int64_t heads, capacity;
   std::vector<float> query, key, value, out, floats;
   std::vector<uint8_t> truths;
   std::vector<int64_t> lengths, maskShape;
@@ -249,6 +264,16 @@ TEST(Attention, GroupsAndOrder) {
     kernel.causal = group != 5;
     check(kernel, lengthsOfAllKinds);
   }
+}
+
+TEST(Attention, KeysInACache) {
+  Kernel kernel;
+  kernel.kvHeads = 2;
+  kernel.group = 3;
+  kernel.width = kernel.valueWidth = 16;
+  kernel.room = 5;
+  kernel.causal = true;
+  check(kernel, lengthsOfAllKinds);
 }
 
 TEST(Attention, SizesKnownAtRunTime) {
@@ -305,6 +330,38 @@ TEST(Attention, Lengths) {
     kernel.causal = causal;
     kernel.left = causal ? 9 : -1;
     check(kernel, {{3, 1, 0, 40}, {3, 4, 0, 40}, {3, 30, 0, 100}});
+  }
+}
+
+TEST(Attention, SmallWeightsAreExact) {
+  // Two keys with scores 0 and x, values 0 and 1: the result is the weight of
+  // the second key, e^x / (1 + e^x).
+  Kernel kernel;
+  kernel.width = kernel.valueWidth = 1;
+  constexpr int64_t batch = 3000;
+  std::vector<float> query(batch, 1), key, value, out(batch, NAN), mask(1);
+  std::vector<int64_t> lengths(batch, 2), past(1, 0);
+  for (int64_t b = 0; b < batch; ++b) {
+    key.insert(key.end(), {0, -0.1f * b});
+    value.insert(value.end(), {0, 1});
+  }
+  for (codegen::CpuTarget target : targetsOfThisMachine()) {
+    auto jit = JitModule::create(kernel.text(), target);
+    ASSERT_TRUE(jit);
+    ASSERT_TRUE(jit->call(
+        "f", {MemRef(query, {batch, 1, 1, 1}), MemRef(key, {batch, 1, 2, 1}),
+              MemRef(value, {batch, 1, 2, 1}), MemRef(mask, {1}),
+              MemRef(lengths, {batch}), MemRef(past, {1}),
+              MemRef(out, {batch, 1, 1, 1})}));
+    for (int64_t b = 0; b < batch; ++b) {
+      double x = 0.3f * key[2 * b + 1];
+      double wanted = std::exp(x) / (1 + std::exp(x));
+      // Two units for the exponential, two for the division. Without fused
+      // multiply-add x log2(e) is rounded.
+      double units = 4 - (target.fma ? 0 : x / 2);
+      ASSERT_NEAR(out[b], wanted, wanted * units * 0x1p-23 + 0x1p-126)
+          << "x = " << x;
+    }
   }
 }
 

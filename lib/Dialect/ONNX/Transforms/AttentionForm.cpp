@@ -100,6 +100,40 @@ static bool leadsToProduct(Value scores) {
   return false;
 }
 
+/// Whether a product of two tensors that are computed is among the operations
+/// that `value` comes from, a few steps up.
+static bool comesFromProduct(Value value, unsigned depth) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  if (auto product = dyn_cast<MatMulOp>(op))
+    return !product.getB().getDefiningOp<onnx::ConstantOp>();
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
+    return comesFromProduct(operand, depth - 1);
+  });
+}
+
+/// The operation in front of a softmax that is no part of the form, if there is
+/// a product behind it; null if there is none.
+static Operation *findObstacle(Value scores) {
+  for (unsigned depth = 0; depth < 8; ++depth) {
+    scores = skipFloatCast(scores);
+    Operation *op = scores.getDefiningOp();
+    Value next;
+    if (auto scaled = matchScaled(scores))
+      next = scaled->value;
+    else if (isa_and_nonnull<AddOp, WhereOp>(op))
+      for (Value operand : op->getOperands())
+        if (operand.getType() == scores.getType() &&
+            comesFromProduct(operand, 4))
+          next = operand;
+    if (!next)
+      return op && comesFromProduct(scores, 4) ? op : nullptr;
+    scores = next;
+  }
+  return nullptr;
+}
+
 /// The mask that an operation puts on scores; the scores are left in `scores`.
 static std::optional<MaskPart> takeMask(Value &scores) {
   Operation *op = scores.getDefiningOp();
@@ -299,8 +333,15 @@ std::optional<AttentionForm> onnx::matchAttention(SoftmaxOp softmax,
   auto type = getRanked(scores);
   std::string lateReason;
   form.root = matchValuesProduct(softmax, lateReason);
-  if (!form.root || !type || !leadsToProduct(scores))
+  if (!form.root || !type)
     return std::nullopt;
+  if (!leadsToProduct(scores)) {
+    if (Operation *op = findObstacle(scores))
+      reason = (op->getName().getStringRef() +
+                " between the product and the softmax is not part of it")
+                   .str();
+    return std::nullopt;
+  }
   reason = lateReason;
   if (!reason.empty())
     return std::nullopt;

@@ -15,10 +15,12 @@ using namespace nibble;
 using namespace nibble::onnx;
 
 namespace {
-/// [batch, length, heads * size], and how many heads.
+/// [batch, length, heads, size], and how many heads.
 struct Flat {
   Value value;
   int64_t heads = 0;
+  /// What normalizes each head after the transposition; may be null.
+  RMSNormalizationOp norm;
 };
 
 /// One attention of rank 4.
@@ -31,6 +33,7 @@ public:
 
 private:
   std::optional<Flat> getFlat(Value x);
+  Value flatten(Value wide);
   Value rotate(Value x, Flat flat);
   bool isSameShape(Value a, Value b);
   void replaceTransposed(Value y, int64_t heads);
@@ -62,35 +65,65 @@ std::optional<Flat> Folding::getFlat(Value x) {
   if (auto rotary = x.getDefiningOp<RotaryEmbeddingOp>();
       rotary && x.hasOneUse())
     x = rotary.getX();
+  auto norm = x.getDefiningOp<RMSNormalizationOp>();
+  if (norm) {
+    auto scale = getRanked(norm.getScale());
+    if (!x.hasOneUse() || !scale || scale.getRank() > 1 ||
+        fromFront(norm.getAxis(), 4) != 3)
+      return std::nullopt;
+    x = norm.getX();
+  }
   auto transpose = x.getDefiningOp<TransposeOp>();
   if (!swapsHeads(transpose))
     return std::nullopt;
-  auto reshape = transpose.getData().getDefiningOp<ReshapeOp>();
-  if (!reshape)
+  Value wide = transpose.getData();
+  auto type = getRanked(wide);
+  if (!type || type.getRank() != 4 ||
+      ShapedType::isDynamic(type.getDimSize(2)) ||
+      ShapedType::isDynamic(type.getDimSize(3)))
     return std::nullopt;
-  auto from = getRanked(reshape.getData()), to = getRanked(transpose.getData());
-  if (!from || !to || from.getRank() != 3 || to.getRank() != 4 ||
-      ShapedType::isDynamic(to.getDimSize(2)) ||
-      ShapedType::isDynamic(to.getDimSize(3)) ||
-      from.getDimSize(2) != to.getDimSize(2) * to.getDimSize(3))
-    return std::nullopt;
-  for (int64_t i : {0, 1})
-    if (!sizes.isSameDim(reshape.getData(), i, transpose.getData(), i))
-      return std::nullopt;
-  return Flat{reshape.getData(), to.getDimSize(2)};
+  return Flat{wide, type.getDimSize(2), norm};
 }
 
-/// The RotaryEmbedding of `x`, if there is one, on the tensor of rank 3.
+/// [batch, length, heads, size] with the last two dimensions as one: what a
+/// Reshape made it of, if that is it, or a Reshape of it.
+Value Folding::flatten(Value wide) {
+  auto type = getRanked(wide);
+  int64_t width = type.getDimSize(2) * type.getDimSize(3);
+  auto reshape = wide.getDefiningOp<ReshapeOp>();
+  if (auto from = reshape ? getRanked(reshape.getData()) : RankedTensorType();
+      from && from.getRank() == 3 && from.getDimSize(2) == width &&
+      sizes.isSameDim(reshape.getData(), 0, wide, 0) &&
+      sizes.isSameDim(reshape.getData(), 1, wide, 1))
+    return reshape.getData();
+  OpBuilder after(op->getContext());
+  after.setInsertionPointAfterValue(wide);
+  return ReshapeOp::create(
+      after, wide.getLoc(),
+      type.clone({type.getDimSize(0), type.getDimSize(1), width}), wide,
+      makeIntegers(after, wide.getLoc(), {0, 0, width}));
+}
+
+/// What there is between the transposition and `x`, on the tensor of rank 3.
 Value Folding::rotate(Value x, Flat flat) {
   auto rotary = x.getDefiningOp<RotaryEmbeddingOp>();
+  Value wide = flat.value;
+  if (flat.norm) {
+    OpBuilder at(flat.norm);
+    auto norm = RMSNormalizationOp::create(
+        at, flat.norm.getLoc(), wide.getType(), wide, flat.norm.getScale(),
+        /*axis=*/-1, flat.norm.getEpsilon(), flat.norm.getStashType());
+    norm->setDiscardableAttrs(flat.norm->getDiscardableAttrDictionary());
+    wide = norm.getY();
+  }
+  Value value = flatten(wide);
   if (!rotary)
-    return flat.value;
+    return value;
   OpBuilder at(rotary);
   auto flatRotary = RotaryEmbeddingOp::create(
-      at, rotary.getLoc(), flat.value.getType(), flat.value,
-      rotary.getCosCache(), rotary.getSinCache(), rotary.getPositionIds(),
-      rotary.getInterleaved(), at.getI64IntegerAttr(flat.heads),
-      rotary.getRotaryEmbeddingDim());
+      at, rotary.getLoc(), value.getType(), value, rotary.getCosCache(),
+      rotary.getSinCache(), rotary.getPositionIds(), rotary.getInterleaved(),
+      at.getI64IntegerAttr(flat.heads), rotary.getRotaryEmbeddingDim());
   flatRotary->setDiscardableAttrs(rotary->getDiscardableAttrDictionary());
   return flatRotary;
 }
@@ -136,7 +169,7 @@ bool Folding::run() {
   auto q = getFlat(op.getQ()), k = getFlat(op.getK()), v = getFlat(op.getV());
   if (!q || !k || !v || k->heads != v->heads || q->heads % k->heads != 0)
     return false;
-  int64_t size = getRanked(v->value).getDimSize(2) / v->heads;
+  int64_t size = getRanked(v->value).getDimSize(3);
   for (Operation *user : op.getY().getUsers())
     if (!swapsHeads(dyn_cast<TransposeOp>(user)))
       return false;

@@ -36,3 +36,27 @@ func.func @main(%q: !x, %k: !x, %v: !x, %c: !c) -> !x {
   %4 = onnx.Reshape(%3, %flat) : (!h, tensor<3xi64>) -> !x
   return %4 : !x
 }
+
+// Heads that are parts of a wider tensor, and normalized one by one: what is
+// transposed is flattened.
+// CHECK-LABEL: func @normalized(
+// CHECK-SAME: %[[X:[^:]*]]: tensor<?x?x4x24xf32>, %[[W:[^:]*]]: tensor<8xf32>
+// CHECK: %[[P:.*]]:3 = onnx.Split(%[[X]],
+// CHECK-DAG: %[[N:.*]] = onnx.RMSNormalization(%[[P]]#0, %[[W]]) : (tensor<?x?x4x8xf32>, tensor<8xf32>) -> tensor<?x?x4x8xf32>
+// CHECK-DAG: %[[Q:.*]] = onnx.Reshape(%[[N]], %{{.*}}) : (tensor<?x?x4x8xf32>, tensor<3xi64>) -> tensor<?x?x32xf32>
+// CHECK-DAG: %[[K:.*]] = onnx.Reshape(%[[P]]#1, %{{.*}})
+// CHECK: %[[Y:.*]], %{{.*}}, %{{.*}}, %{{.*}} = onnx.Attention(%[[Q]], %[[K]], %{{.*}}) {kv_num_heads = 4 : i64, q_num_heads = 4 : i64
+// CHECK: onnx.Reshape(%[[Y]], %{{.*}}) : (tensor<?x?x32xf32>, tensor<4xi64>) -> tensor<?x?x4x8xf32>
+func.func @normalized(%x: tensor<?x?x4x24xf32>, %w: tensor<8xf32>) -> !h {
+  %thirds = onnx.Constant {value = dense<8> : tensor<3xi64>} : tensor<3xi64>
+  %q, %k, %v = onnx.Split(%x, %thirds) {axis = 3 : i64} : (tensor<?x?x4x24xf32>, tensor<3xi64>) -> (!h, !h, !h)
+  %q1 = onnx.Transpose(%q) {perm = array<i64: 0, 2, 1, 3>} : (!h) -> !q
+  %q2 = onnx.RMSNormalization(%q1, %w) : (!q, tensor<8xf32>) -> !q
+  %k1 = onnx.Transpose(%k) {perm = array<i64: 0, 2, 3, 1>} : (!h) -> !kt
+  %v1 = onnx.Transpose(%v) {perm = array<i64: 0, 2, 1, 3>} : (!h) -> !q
+  %0 = onnx.MatMul(%q2, %k1) : (!q, !kt) -> !s
+  %1 = onnx.Softmax(%0) : (!s) -> !s
+  %2 = onnx.MatMul(%1, %v1) : (!s, !q) -> !q
+  %3 = onnx.Transpose(%2) {perm = array<i64: 0, 2, 1, 3>} : (!q) -> !h
+  return %3 : !h
+}

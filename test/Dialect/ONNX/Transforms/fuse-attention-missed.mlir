@@ -82,3 +82,18 @@ func.func @cache(%q: !q, %pk: !p, %k: !n, %pv: !p, %v: !n) -> (!q, !q) {
   %2 = onnx.MatMul(%1, %cv) : (!s, !q) -> !q
   return %2, %other : !q, !q
 }
+
+// -----
+
+!q = tensor<2x4x5x8xf32>
+!kt = tensor<2x4x8x5xf32>
+!s = tensor<2x4x5x5xf32>
+
+func.func @obstacle(%q: !q, %kt: !kt, %v: !q, %m: !s) -> !q {
+  %0 = onnx.MatMul(%q, %kt) : (!q, !kt) -> !s
+  %1 = onnx.Sub(%0, %m) : (!s, !s) -> !s
+  // expected-remark@+1 {{attention not fused: onnx.Sub between the product and the softmax is not part of it}}
+  %2 = onnx.Softmax(%1) : (!s) -> !s
+  %3 = onnx.MatMul(%2, %v) : (!s, !q) -> !q
+  return %3 : !q
+}

@@ -20,8 +20,8 @@ func.func @conv(%x: memref<?x16x?x?xf32>, %w: memref<1x1728xi8>, %s: memref<1x1x
 func.func @gather(%i: memref<?x?xi64>, %w: memref<100x40xi8>, %s: memref<100x1xf16>,
                   %z: memref<100x1xi8>, %y: memref<?x?x40xf32>) {
   // Indices are checked before threads start.
-  // CHECK: %[[OK:.*]] = scf.for
-  // CHECK: cf.assert %[[OK]], "layer \22embed\22: an index is out of range for a table of 100 rows"
+  // CHECK: %[[OK:.*]]:2 = scf.for
+  // CHECK: cf.assert %[[OK]]#0, "layer \22embed\22: an index is out of range for a table of 100 rows"
   // CHECK: call @nibble_gather_int8_f16_z_100x40_i64(
   nibble.gather %i weight(%w, %s zeros %z) outs(%y) {rows = 100 : i64, width = 40 : i64,
       layers = ["embed"], scheme = #w8}

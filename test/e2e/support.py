@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,17 @@ def run_tool(name: str, *args: object, **kwargs) -> subprocess.CompletedProcess:
     command = [tool(name), *map(str, args)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(command, text=True, timeout=300, **{**streams, **kwargs})
+
+
+def usage_of_tool(name: str, *args: object) -> resource.struct_rusage:
+    """Runs a tool, which must succeed, and returns its time and its largest memory."""
+    command = [tool(name), *map(str, args)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise AssertionError(f"{name} ended with status {process.returncode}")
+    return usage
 
 
 class CalibrationReader:

@@ -88,10 +88,7 @@ def make_chain(name: str, size: int, layers: int) -> Path:
 class CompilerMemory(unittest.TestCase):
     def peak(self, path: Path, *options: str) -> int:
         """Bytes of memory that a compilation takes at most, pages of files included."""
-        command = [s.tool("nibble-compile"), path, "-o", s.WORK / "peak.so", *options]
-        process = subprocess.Popen(list(map(str, command)))
-        _, status, usage = os.wait4(process.pid, 0)
-        self.assertEqual(status, 0)
+        usage = s.usage_of_tool("nibble-compile", path, "-o", s.WORK / "peak.so", *options)
         return usage.ru_maxrss * 1024
 
     def check(self, *options: str):

@@ -58,6 +58,32 @@ class SmolLM2(unittest.TestCase):
         self.assertLess(int(found.stdout.split()[-1]) * 1024, 300 << 20)
         (OUT / "again/model.onnx.data").unlink()
 
+    def test_compiles_and_starts_lean(self):
+        binary = OUT / "w4.so"
+        options = ["--quantize=W4A16", "--group-size=64"]
+        usage = s.usage_of_tool("nibble-compile", OUT / "model.onnx", "-o", binary, *options)
+        # 20 s on two cores, and little more than the largest tensor twice.
+        self.assertLess(usage.ru_utime + usage.ru_stime, 30)
+        self.assertLess(usage.ru_maxrss << 10, 600 << 20)
+        # 106 million weights of 4.25 bits, and one float table for embedding and head.
+        self.assertLess(binary.stat().st_size, 49152 * 576 * 4 + 0.57 * 106.2e6)
+        # Processor time: other tests may run beside this one.
+        code = (
+            "import sys, time, numpy as np, nibble\n"
+            "start = time.process_time()\n"
+            "model = nibble.Model(sys.argv[1], threads=1)\n"
+            "nibble.step(model, np.array([[1]]), nibble.empty_cache(model), last_only=True)\n"
+            "print(time.process_time() - start)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code, binary],
+            check=True,
+            cwd=s.ROOT / "python",
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.assertLess(float(run.stdout), 0.3)
+
     def test_tokens(self):
         for prompt in self.prompts:
             self.assertEqual(self.codec.encode(prompt["prompt"]), prompt["ids"])

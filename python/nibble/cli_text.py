@@ -25,6 +25,9 @@ _MODEL_HELP = (
     f"file, a Hugging Face folder, or a name ({', '.join(PUBLISHED)})"
 )
 
+#: Of embedding and head when nobody chooses.
+DEFAULT_HEAD = "W8A16"
+
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
@@ -32,15 +35,18 @@ def _say(text: str) -> None:
 
 def _quantization(args: argparse.Namespace, default: str) -> QuantizationConfig | None:
     """From the options, or None when they ask for nothing."""
-    scheme = args.quantize or default
-    if scheme == "none" and not args.head:
+    scheme, head = args.quantize or default, args.head
+    if scheme == "none" and not head:
         return None
+    if not args.quantize and not head:
+        # A float table is read for each token, and larger than all else in 4 bits.
+        head = DEFAULT_HEAD
     return QuantizationConfig(
         scheme,
         group_size=args.group_size,
         symmetric=args.symmetric,
         scale_type=args.scale_type,
-        head=args.head,
+        head=head,
         # The adapter's own matrices are small, and quantizing them loses most.
         rules=[Rule(layers="*.lora_*", skip=True)] if args.adapter else [],
     )
@@ -189,7 +195,10 @@ def _add_model(parser: argparse.ArgumentParser, default: str | None, scheme: str
     group.add_argument("--group-size", type=int, default=32, metavar="N", help="default: 32")
     group.add_argument("--symmetric", action="store_true", help="no zero points")
     group.add_argument("--scale-type", default="f16", choices=("f16", "bf16", "f32"))
-    group.add_argument("--head", metavar="SCHEME", help="of embedding and head (default: float)")
+    chosen = "float" if scheme == "none" else f"{DEFAULT_HEAD}, float with --quantize"
+    group.add_argument(
+        "--head", metavar="SCHEME", help=f"of embedding and head (default: {chosen})"
+    )
     group.add_argument("--adapter", metavar="DIR", help="a LoRA adapter in PEFT's format")
     group.add_argument("--merge-adapter", action="store_true", help="add it to the weights")
 

@@ -222,6 +222,21 @@ class Stories(unittest.TestCase):
             self.assertEqual(main(["generate", "no-such-model", "--prompt", "a"]), 1)
         self.assertRegex(err.getvalue(), "no-such-model: no such file or folder")
 
+    def test_schemes_when_nobody_chooses(self):
+        wanted = {
+            (): ("W4A16", "W8A16"),
+            ("--quantize=W3A16",): ("W3A16", None),
+            ("--head=W4A16",): ("W4A16", "W4A16"),
+        }
+        for options, (scheme, head) in wanted.items():
+            arguments = ["generate", "m.onnx", "--prompt", "a", *options]
+            stop = s.nibble.NibbleError("stop")
+            with mock.patch("nibble.cli_text.prepare", side_effect=stop) as prepare:
+                with contextlib.redirect_stderr(io.StringIO()):
+                    self.assertEqual(main(arguments), 1)
+            config = prepare.call_args.args[1]
+            self.assertEqual((config.scheme, config.head), (scheme, head))
+
     def test_perplexity_against_plain_sums(self):
         model = s.load(s.MODELS / "stories.onnx")
         quantized = s.nibble.Model(self.path)

@@ -81,8 +81,8 @@ struct InstrumentLayers
         function.walk<WalkOrder::PreOrder>([&](Operation *op) {
           // Inside of these is work of one layer, or another thread.
           bool isLayer =
-              isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
-                  QuantizeDynamicOp, linalg::LinalgOp>(op);
+              isa<AttentionOp, MatMulOp, ConvOp, GatherOp, MatMulIntegerOp,
+                  ConvIntegerOp, QuantizeDynamicOp, linalg::LinalgOp>(op);
           if (isLayer && op->getNumResults() == 0)
             work.push_back(op);
           return isLayer || isa<scf::ParallelOp, scf::ForallOp>(op)

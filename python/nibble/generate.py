@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import ContextOverflowError, NibbleError
-from .runtime import CacheState, Model
+from .runtime import CacheState, Context, Model
 from .sampling import Sampler, Sampling
 from .tokenizer import BOS
 
@@ -130,7 +130,7 @@ class Decoder:
         if chunk < 1:
             raise NibbleError(f"chunk is {chunk}, expected at least 1 token")
         self.model, self.chunk, self.limit = model, chunk, limit
-        self._context = None
+        self._context: Context | None = None
         if isinstance(model, Model):
             kept = {cache.input for cache in model.caches if cache.grows}
             pasts = {name for name in model.input_shapes if name.startswith("past_key_values.")}
@@ -227,6 +227,11 @@ class Decoder:
     def cache_state(self) -> CacheState | None:
         """Size and memory of keys and values in the model's context; None for arrays."""
         return self._context.cache_state if self._context else None
+
+    @property
+    def context(self) -> Context | None:
+        """The context of a compiled model; None for arrays."""
+        return self._context
 
     @property
     def memory(self) -> int:

@@ -480,8 +480,11 @@ class Model:
 
     def profile(self) -> list[LayerProfile]:
         """Time of every layer in this thread's runs; empty without profile=True."""
+        return self._profile(self._context())
+
+    def _profile(self, context: int) -> list[LayerProfile]:
         entries = c.POINTER(_ProfileEntry)()
-        count = self._lib.nibble_context_profile(self._context(), c.byref(entries))
+        count = self._lib.nibble_context_profile(context, c.byref(entries))
         return [
             LayerProfile(e.name.decode(), e.calls, e.nanoseconds * 1e-9, e.bytes)
             for e in (entries[i] for i in range(count))
@@ -590,6 +593,10 @@ class Context:
                 return _copy_out(*_TENSOR.unpack(found))
         known = ", ".join(cache.input for cache in self.model.caches)
         raise NibbleError(f"no cache '{name}'; the model has {known or 'none'}")
+
+    def profile(self) -> list[LayerProfile]:
+        """Time of every layer in this context's runs; empty without `Model(profile=True)`."""
+        return self.model._profile(self._open())
 
     @property
     def memory(self) -> int:

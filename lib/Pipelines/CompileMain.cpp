@@ -249,6 +249,11 @@ static LogicalResult enableRemarks(MLIRContext &context,
       return success();
     categories.all = ".*";
   }
+  // The filter for all kinds is one only for kinds that have a filter at all.
+  for (auto *kind : {&categories.passed, &categories.missed,
+                     &categories.analysis, &categories.failed})
+    if (categories.all && !*kind)
+      *kind = categories.all;
   auto policy = std::make_unique<remark::RemarkEmittingPolicyAll>();
   if (line.remarksFile.empty())
     return remark::enableOptimizationRemarks(context, nullptr,

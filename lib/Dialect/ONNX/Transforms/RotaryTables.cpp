@@ -34,7 +34,8 @@ static bool isElementwise(Operation *op) {
              SubOp>(op);
 }
 
-/// f of [f, f] or, interleaved, of f[.., None] twice and reshaped.
+/// f of [f, f]; interleaved, f with a last dimension of 1 that is widened to 2
+/// and joined to the one before.
 static Value getOnceOf(Operation *op, bool interleaved) {
   if (!interleaved) {
     auto concat = dyn_cast<ConcatOp>(op);
@@ -61,18 +62,14 @@ static Value getOnceOf(Operation *op, bool interleaved) {
            concat.getInputs()[0] == concat.getInputs()[1] &&
            fromFront(concat.getAxis(), pairs.getRank()) == pairs.getRank() - 1)
     single = concat.getInputs().front();
-  if (!single || getLastSize(single) != 1)
+  auto singleType = single ? getRanked(single) : RankedTensorType();
+  // Nothing but the dimension of 1 was widened, and joined to the one before.
+  if (!singleType || singleType.getRank() != pairs.getRank() ||
+      singleType.getShape().back() != 1 ||
+      singleType.getShape().drop_back() != pairs.getShape().drop_back() ||
+      pairs.getShape().drop_back(2) != type.getShape().drop_back())
     return {};
-  Value once = skipReshape(single);
-  auto onceType = getRanked(once);
-  auto singleType = getRanked(single);
-  // Nothing but the dimension of 1 was added and widened.
-  if (once == single || !onceType || !singleType ||
-      onceType.getRank() != type.getRank() ||
-      singleType.getShape().drop_back() != onceType.getShape() ||
-      pairs.getShape().drop_back() != onceType.getShape())
-    return {};
-  return once;
+  return single;
 }
 
 /// Whether an operator that moves elements leaves the last dimension alone.
@@ -183,6 +180,20 @@ Value RotaryTables::takeConstant(ConstantOp constant, bool interleaved) {
   return onnx::ConstantOp::create(b, constant.getLoc(), *value);
 }
 
+/// Without the last dimension, which is 1.
+static Value dropLast(Value value) {
+  auto type = getRanked(value);
+  Value inner = skipReshape(value);
+  if (auto narrow = getRanked(inner);
+      narrow && narrow.getShape() == type.getShape().drop_back())
+    return inner;
+  OpBuilder b(value.getContext());
+  b.setInsertionPointAfterValue(value);
+  Location loc = value.getLoc();
+  return SqueezeOp::create(b, loc, type.clone(type.getShape().drop_back()),
+                           value, makeIntegers(b, loc, {type.getRank() - 1}));
+}
+
 /// The operation again, on halves.
 Value RotaryTables::computeHalf(Operation *op, bool interleaved) {
   auto type = getRanked(op->getResult(0));
@@ -215,7 +226,7 @@ Value RotaryTables::getHalf(Value value, bool interleaved) {
   if (auto constant = dyn_cast<onnx::ConstantOp>(op))
     half = takeConstant(constant, interleaved);
   else if (Value once = getOnceOf(op, interleaved))
-    half = once;
+    half = interleaved ? dropLast(once) : once;
   else
     half = computeHalf(op, interleaved);
   return halves[{value, interleaved ? 1u : 0u}] = half;

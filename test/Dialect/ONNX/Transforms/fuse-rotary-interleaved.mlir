@@ -39,3 +39,33 @@ func.func @neighbours(%x: !x, %f: tensor<2x3x2xf32>) -> !x {
   %2 = onnx.Add(%0, %1) : (!x, !x) -> !x
   return %2 : !x
 }
+
+// Heads are third, and their dimension is added together with the widened one.
+// CHECK-LABEL: func @length_first(
+// CHECK-SAME: %[[X:[^:]*]]: tensor<2x3x1x4xf32>, %[[F:[^:]*]]: tensor<2x3x2xf32>
+// CHECK: %[[R:.*]] = onnx.RotaryEmbedding(%{{.*}}) {interleaved = 1 : i64, num_heads = 1 : i64} : (tensor<2x3x4xf32>, tensor<2x3x2xf32>, tensor<2x3x2xf32>, none)
+// CHECK: onnx.Reshape(%[[R]], %{{.*}}) : (tensor<2x3x4xf32>, tensor<4xi64>) -> tensor<2x3x1x4xf32>
+func.func @length_first(%x: tensor<2x3x1x4xf32>, %f: tensor<2x3x2xf32>) -> tensor<2x3x1x4xf32> {
+  %zero = onnx.Constant {value = dense<0> : !i} : !i
+  %one = onnx.Constant {value = dense<1> : !i} : !i
+  %two = onnx.Constant {value = dense<2> : !i} : !i
+  %four = onnx.Constant {value = dense<4> : !i} : !i
+  %last = onnx.Constant {value = dense<-1> : !i} : !i
+  %axes = onnx.Constant {value = dense<[2, 4]> : tensor<2xi64>} : tensor<2xi64>
+  %twice = onnx.Constant {value = dense<[1, 1, 1, 1, 2]> : tensor<5xi64>} : tensor<5xi64>
+  %whole = onnx.Constant {value = dense<[2, 3, 1, 4]> : tensor<4xi64>} : tensor<4xi64>
+  %u = onnx.Unsqueeze(%f, %axes) : (tensor<2x3x2xf32>, tensor<2xi64>) -> tensor<2x3x1x2x1xf32>
+  %d = onnx.Expand(%u, %twice) : (tensor<2x3x1x2x1xf32>, tensor<5xi64>) -> tensor<2x3x1x2x2xf32>
+  %c = onnx.Reshape(%d, %whole) : (tensor<2x3x1x2x2xf32>, tensor<4xi64>) -> tensor<2x3x1x4xf32>
+  %a = onnx.Slice(%x, %zero, %four, %last, %two) : (tensor<2x3x1x4xf32>, !i, !i, !i, !i) -> tensor<2x3x1x2xf32>
+  %b = onnx.Slice(%x, %one, %four, %last, %two) : (tensor<2x3x1x4xf32>, !i, !i, !i, !i) -> tensor<2x3x1x2xf32>
+  %n = onnx.Neg(%b) : (tensor<2x3x1x2xf32>) -> tensor<2x3x1x2xf32>
+  %n1 = onnx.Unsqueeze(%n, %last) : (tensor<2x3x1x2xf32>, !i) -> tensor<2x3x1x2x1xf32>
+  %a1 = onnx.Unsqueeze(%a, %last) : (tensor<2x3x1x2xf32>, !i) -> tensor<2x3x1x2x1xf32>
+  %j = onnx.Concat(%n1, %a1) {axis = -1 : i64} : (tensor<2x3x1x2x1xf32>, tensor<2x3x1x2x1xf32>) -> tensor<2x3x1x2x2xf32>
+  %r = onnx.Reshape(%j, %whole) : (tensor<2x3x1x2x2xf32>, tensor<4xi64>) -> tensor<2x3x1x4xf32>
+  %0 = onnx.Mul(%x, %c) : (tensor<2x3x1x4xf32>, tensor<2x3x1x4xf32>) -> tensor<2x3x1x4xf32>
+  %1 = onnx.Mul(%r, %c) : (tensor<2x3x1x4xf32>, tensor<2x3x1x4xf32>) -> tensor<2x3x1x4xf32>
+  %2 = onnx.Add(%0, %1) : (tensor<2x3x1x4xf32>, tensor<2x3x1x4xf32>) -> tensor<2x3x1x4xf32>
+  return %2 : tensor<2x3x1x4xf32>
+}

@@ -77,7 +77,7 @@ LogicalResult verifyOperandForm(AttentionOp op) {
   if (!onMemRefs)
     return success();
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue(), op.getMask(),
-                        Value(op.getOuts())})
+                        op.getLengths(), Value(op.getOuts())})
     if (operand && !cast<MemRefType>(operand.getType()).isLastDimUnitStride())
       return op.emitOpError("expected memrefs whose innermost stride is 1, "
                             "got ")

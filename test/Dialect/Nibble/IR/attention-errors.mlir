@@ -45,3 +45,11 @@ func.func @f(%q: memref<1x4x2x8xf32>, %k: memref<1x2x5x8xf32>) {
   nibble.attention %q, %k, %k : (memref<1x4x2x8xf32>, memref<1x2x5x8xf32>, memref<1x2x5x8xf32>) -> ()
   return
 }
+
+// -----
+
+func.func @f(%q: memref<1x4x2x8xf32>, %k: memref<1x2x5x8xf32>, %n: memref<1xi64, strided<[2]>>) {
+  // expected-error @+1 {{expected memrefs whose innermost stride is 1, got 'memref<1xi64, strided<[2]>>'}}
+  nibble.attention %q, %k, %k lengths(%n) outs(%q) : (memref<1x4x2x8xf32>, memref<1x2x5x8xf32>, memref<1x2x5x8xf32>, memref<1xi64, strided<[2]>>, memref<1x4x2x8xf32>) -> ()
+  return
+}

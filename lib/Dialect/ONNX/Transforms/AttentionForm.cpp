@@ -333,8 +333,19 @@ std::optional<AttentionForm> onnx::matchAttention(SoftmaxOp softmax,
   auto type = getRanked(scores);
   std::string lateReason;
   form.root = matchValuesProduct(softmax, lateReason);
-  if (!form.root || !type)
+  if (!type)
     return std::nullopt;
+  if (!form.root) {
+    // Heads that become part of the batch between the two products.
+    auto reshape =
+        dyn_cast_or_null<ReshapeOp>(getOnlyUser(softmax.getResult()));
+    auto product = dyn_cast_or_null<MatMulOp>(
+        reshape ? getOnlyUser(reshape.getReshaped()) : nullptr);
+    if (product && product.getA() == reshape.getReshaped() &&
+        comesFromProduct(scores, 6))
+      reason = "the weights are reshaped before the product with the values";
+    return std::nullopt;
+  }
   if (!leadsToProduct(scores)) {
     if (Operation *op = findObstacle(scores))
       reason = (op->getName().getStringRef() +

@@ -89,6 +89,21 @@ static Operation *matchProduct(Value value, Value x, double factor,
 // Gelu
 //===----------------------------------------------------------------------===//
 
+/// Whether `value` is a x^2, as a product in any order.
+static bool isScaledSquare(Value value, Value x, double a) {
+  Type element = getElement(x);
+  auto isFactor = [&](std::optional<WithNumber> scaled) {
+    return scaled && isClose(scaled->number, a, element);
+  };
+  auto scaled = matchScaled(value);
+  if (isFactor(scaled) && matchPower(scaled->value, 2) == std::optional(x))
+    return true;
+  Operation *product = value.getDefiningOp<MulOp>();
+  Value other = product ? getOther(product, x) : Value();
+  auto inner = other ? matchScaled(other) : std::nullopt;
+  return isFactor(inner) && inner->value == x;
+}
+
 /// x of sqrt(2/pi) * (x + 0.044715 x^3), also as a product of x and a
 /// polynomial.
 static Value matchTanhArgument(Value argument) {
@@ -108,11 +123,9 @@ static Value matchTanhArgument(Value argument) {
         return x;
       // a x^2 * x
       if (Operation *product = sum->getOperand(1 - i).getDefiningOp<MulOp>())
-        if (Value other = getOther(product, x))
-          if (auto square = matchScaled(other);
-              isCoefficient(square, inner) &&
-              matchPower(square->value, 2) == std::optional(x))
-            return x;
+        if (Value other = getOther(product, x);
+            other && isScaledSquare(other, x, inner))
+          return x;
     }
     // c * (x * (1 + a x^2)) falls through to the products below.
     argument = scaled->value;
@@ -129,11 +142,8 @@ static Value matchTanhArgument(Value argument) {
       x = scaled->value;
     }
     auto plusOne = matchNumber<AddOp>(product->getOperand(1 - i));
-    if (!plusOne || plusOne->number != 1)
-      continue;
-    auto square = matchScaled(plusOne->value);
-    if (isCoefficient(square, inner) &&
-        matchPower(square->value, 2) == std::optional(x))
+    if (plusOne && plusOne->number == 1 &&
+        isScaledSquare(plusOne->value, x, inner))
       return x;
   }
   return {};

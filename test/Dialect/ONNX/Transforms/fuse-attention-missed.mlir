@@ -61,39 +61,3 @@ func.func @replaced(%q: !q, %kt: !kt, %v: !q, %p: tensor<5x5xi1>) -> !q {
   %3 = onnx.MatMul(%2, %v) : (!s, !q) -> !q
   return %3 : !q
 }
-
-// -----
-
-!q = tensor<2x4x5x8xf32>
-!kt = tensor<2x4x8x5xf32>
-!s = tensor<2x4x5x5xf32>
-!p = tensor<2x4x2x8xf32>
-!n = tensor<2x4x3x8xf32>
-
-// The product is fused, but its keys and values stay joined.
-func.func @cache(%q: !q, %pk: !p, %k: !n, %pv: !p, %v: !n) -> (!q, !q) {
-  %ck = onnx.Concat(%pk, %k) {axis = 2 : i64} : (!p, !n) -> !q
-  %cv = onnx.Concat(%pv, %v) {axis = 2 : i64} : (!p, !n) -> !q
-  %other = onnx.Add(%q, %ck) : (!q, !q) -> !q
-  %kt = onnx.Transpose(%ck) {perm = array<i64: 0, 1, 3, 2>} : (!q) -> !kt
-  %0 = onnx.MatMul(%other, %kt) : (!q, !kt) -> !s
-  %1 = onnx.Softmax(%0) : (!s) -> !s
-  // expected-remark@+1 {{key-value cache not fused: the joined keys or values are used before the attention}}
-  %2 = onnx.MatMul(%1, %cv) : (!s, !q) -> !q
-  return %2, %other : !q, !q
-}
-
-// -----
-
-!q = tensor<2x4x5x8xf32>
-!kt = tensor<2x4x8x5xf32>
-!s = tensor<2x4x5x5xf32>
-
-func.func @obstacle(%q: !q, %kt: !kt, %v: !q, %m: !s) -> !q {
-  %0 = onnx.MatMul(%q, %kt) : (!q, !kt) -> !s
-  %1 = onnx.Sub(%0, %m) : (!s, !s) -> !s
-  // expected-remark@+1 {{attention not fused: onnx.Sub between the product and the softmax is not part of it}}
-  %2 = onnx.Softmax(%1) : (!s) -> !s
-  %3 = onnx.MatMul(%2, %v) : (!s, !q) -> !q
-  return %3 : !q
-}

@@ -47,6 +47,10 @@ void nibble::target::writeModelHeader(llvm::raw_ostream &os,
   os << "/* The model " << quoted(text.name) << ", compiled by Nibble.\n *\n";
   writeTensors(os, "Inputs", info.inputs);
   writeTensors(os, "Outputs", info.outputs);
+  for (const CacheInfo &cache : info.caches)
+    os << " * Cache: " << quoted(info.inputs[cache.input].name) << " and "
+       << quoted(info.outputs[cache.output].name)
+       << ", see nibble_context_keep_caches\n";
   os << " *\n"
      << " *   nibble_model *model;\n"
      << " *   nibble_model_open(&nibble_model_" << identifier << ", &model);\n"

@@ -117,8 +117,8 @@ typedef struct nibble_shared_model_entry {
 /// the thread that entered the model, outside of parallel regions.
 void nibble_rt_fail(const char *message) __attribute__((noreturn));
 
-/// The value that the next call of nibble_rt_fail in this run is about: its text
-/// ends with it.
+/// The value that the next call of nibble_rt_fail in this run is about: its
+/// text ends with it.
 void nibble_rt_note_value(int64_t value);
 
 /// A handle of the current run, to be taken outside of a parallel region and

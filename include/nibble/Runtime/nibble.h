@@ -228,6 +228,14 @@ NIBBLE_API nibble_status nibble_run(nibble_context *context,
 
 //===----------------------------------------------------------------------===//
 // Caches: keys and values that a language model carries along
+//
+//   nibble_cache_options options = {.size = sizeof(options), .limit = 4096};
+//   if (nibble_context_keep_caches(context, &options) != NIBBLE_OK)
+//     die(nibble_last_error(context));
+//   nibble_run(context, prompt, 2, &logits, 1); // input_ids and position_ids
+//   nibble_run(context, token, 2, &logits, 1);  // of what follows the prompt
+//   nibble_context_truncate_caches(context, 10);
+//
 //===----------------------------------------------------------------------===//
 
 /// An input that a model adds to ("past") and the output that returns it with

@@ -385,8 +385,11 @@ static LogicalResult lowerRotaryEmbedding(OpLowering &l) {
   if (byPosition) {
     positions = l.in(3);
     // A position beyond the caches would read other memory.
+    auto rows = getConstantIntValue(l.size(cosines, 0));
+    std::string bound = rows ? std::to_string(*rows) + " rows" : "rows";
     l.requireIndices(positions, l.size(cosines, 0), /*allowNegative=*/false,
-                     "a position is beyond cos_cache");
+                     "context overflow: a position is beyond the " + bound +
+                         " of cos_cache");
     l.requireEqual(l.size(positions, 0), sizes[0],
                    "position_ids and the input differ in batch");
     l.requireEqual(l.size(positions, 1), sizes[sequenceDim],

@@ -167,8 +167,9 @@ class Attention(Case):
                 self.check("Attention", [x, w, b, mask], label=f"{label}{causal}", dynamic={5},
                            num_heads=4, unidirectional=causal)  # fmt: skip
         self.check("Attention", [x, w, b, None, None, bias], label="bias", num_heads=4, scale=0.4)
-        self.check("Attention", [x, constant(self.floats(24, 80)), constant(self.floats(80))], label="widths",
-                   num_heads=4, qkv_hidden_sizes=[32, 32, 16])  # fmt: skip
+        w, b = constant(self.floats(24, 80)), constant(self.floats(80))
+        self.check("Attention", [x, w, b], label="widths", num_heads=4,
+                   qkv_hidden_sizes=[32, 32, 16])  # fmt: skip
 
     def test_attention_past(self):
         x, w, b = given(self.floats(2, 3, 24)), constant(self.floats(24, 96)), self.floats(96)

@@ -97,7 +97,7 @@ class Builder(unittest.TestCase):
             tokenizer_object=text, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
         ).save_pretrained(source)
         command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", source,
-                   "-o", out, "-p", precision, "-e", "cpu", "-c", self.folder / "cache"]  # fmt: skip
+                   "-o", out, "-p", precision, "-e", "cpu", "-c", self.folder / "hub"]  # fmt: skip
         if options:
             command += ["--extra_options", *options]
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

@@ -24,6 +24,7 @@ class Statistics:
     """Times and counts of what a `LanguageModel` generated; add up over calls."""
 
     prompt_tokens: int = 0
+    """Those that were read: not what a text has in common with the one before."""
     prompt_seconds: float = 0.0
     new_tokens: int = 0
     new_seconds: float = 0.0
@@ -72,6 +73,7 @@ class LanguageModel:
         self.model, self.codec = model, tokenizer
         self.statistics = Statistics()
         self._fed: list[int] = []
+        self._fresh = 0
         self._decoder = Decoder(model, limit=tokenizer.context or 0)
 
     def _feed(self, tokens: Sequence[int]) -> np.ndarray:
@@ -86,6 +88,7 @@ class LanguageModel:
                 f"the text has {len(tokens)} tokens, more than the model's {context}: "
                 "shorten it, or start again"
             )
+        self._fresh = len(tokens) - same
         self._decoder.truncate(same)
         try:
             logits = self._decoder.feed([tokens[same:]], last_only=True)
@@ -115,7 +118,7 @@ class LanguageModel:
         context = self.codec.context or np.inf
         start = time.perf_counter()
         logits = self._feed(text)
-        self.statistics.prompt_tokens += len(text)
+        self.statistics.prompt_tokens += self._fresh
         self.statistics.prompt_seconds += time.perf_counter() - start
         for number in range(tokens):
             start = time.perf_counter()

@@ -198,6 +198,10 @@ class Stories(unittest.TestCase):
         for prompt in (PROMPT + first, PROMPT, "Ben has 2 cups."):
             again = LanguageModel(self.path, TOKENIZER)
             self.assertEqual("".join(lm.generate(prompt, 9)), "".join(again.generate(prompt, 9)))
+            # What the texts have in common is not read again.
+            read = lm.statistics.prompt_tokens - fed
+            fed = lm.statistics.prompt_tokens
+            self.assertTrue(0 < read < again.statistics.prompt_tokens, read)
 
     def test_stop_and_limit(self):
         lm = LanguageModel(self.path, TOKENIZER)

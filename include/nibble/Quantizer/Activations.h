@@ -35,9 +35,9 @@ struct ActivationRange {
 
 /// Writes `clamp(round_half_to_even(x / scale) + zero, 0, 255)` for each `x` of
 /// `row` to `codes`, which has as many. The scale is `(high - low) /
-/// activationSteps` and the zero point `round_half_to_even(-low / scale)`, where
-/// low and high are the least and the greatest of the row and 0. NaNs do not
-/// count for them and get the code 0.
+/// activationSteps` and the zero point `round_half_to_even(-low / scale)`,
+/// where low and high are the least and the greatest of the row and 0. NaNs do
+/// not count for them and get the code 0.
 ActivationRange quantizeActivations(llvm::ArrayRef<float> row,
                                     llvm::MutableArrayRef<uint8_t> codes);
 

@@ -114,7 +114,8 @@ void ConvIntegerOp::getEffects(
 void QuantizeDynamicOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
         &effects) {
-  getFusedEffects(*this, {getCodesOut(), getScalesOut(), getZerosOut()}, effects);
+  getFusedEffects(*this, {getCodesOut(), getScalesOut(), getZerosOut()},
+                  effects);
 }
 
 void AttentionOp::getEffects(

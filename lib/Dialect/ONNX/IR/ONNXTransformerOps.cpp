@@ -178,11 +178,10 @@ LogicalResult MicrosoftEmbedLayerNormalizationOp::verify() {
       failed(verifyRank(*this, "mask", getMask(), 2, "2")) ||
       failed(verifyRank(*this, "position_ids", getPositionIds(), 2, "2")))
     return failure();
-  return success(
-      succeeded(
-          verifyRank(*this, "word_embedding", getWordEmbedding(), 2, "2")) &&
-      succeeded(verifyRank(*this, "position_embedding", getPositionEmbedding(),
-                           2, "2")) &&
-      succeeded(verifyRank(*this, "segment_embedding", getSegmentEmbedding(), 2,
-                           "2")));
+  return success(succeeded(verifyRank(*this, "word_embedding",
+                                      getWordEmbedding(), 2, "2")) &&
+                 succeeded(verifyRank(*this, "position_embedding",
+                                      getPositionEmbedding(), 2, "2")) &&
+                 succeeded(verifyRank(*this, "segment_embedding",
+                                      getSegmentEmbedding(), 2, "2")));
 }

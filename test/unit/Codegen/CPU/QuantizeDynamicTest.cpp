@@ -43,8 +43,7 @@ void check(int64_t rows, int64_t k, codegen::CpuTarget target) {
     EXPECT_EQ(scales[r], range.scale);
     EXPECT_EQ(zeros[r], range.zero);
     for (int64_t i = 0; i < k; ++i)
-      ASSERT_EQ(codes[r * k + i], wanted[i])
-          << "row " << r << ", column " << i;
+      ASSERT_EQ(codes[r * k + i], wanted[i]) << "row " << r << ", column " << i;
   }
 }
 

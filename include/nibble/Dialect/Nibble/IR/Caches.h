@@ -20,8 +20,8 @@
 namespace nibble {
 
 /// What writes into the present of `append` before anything reads it, so that
-/// its result is the present: of a cache that grows only if it has no room. Null
-/// if there is no such operation.
+/// its result is the present: of a cache that grows only if it has no room.
+/// Null if there is no such operation.
 UpdateCacheOp getUpdateOf(AppendCacheOp append);
 
 /// On tensors: of an argument (past) and of a result (present), the number of

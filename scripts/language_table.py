@@ -15,6 +15,7 @@ of the weights.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import statistics
 import sys
@@ -58,6 +59,12 @@ class Row:
     """New tokens per second, one text."""
 
 
+def working_memory(model: nibble.Model, tokens: list[int]) -> int:
+    decoder = nibble.Decoder(model)
+    decoder.feed([tokens], last_only=True)
+    return decoder.memory
+
+
 def seconds_per_token(model: nibble.Model, prompt: list[int]) -> float:
     steps = nibble.generate(model, prompt, len(prompt) + NEW_TOKENS, stops=())
     next(steps)  # Reads the prompt.
@@ -84,7 +91,7 @@ def measure(models: dict[str, nibble.Model], tokens: list[int], args) -> list[Ro
         for name, model in models.items():
             times[name].append(seconds_per_token(model, tokens[:32]))
     return [
-        Row(name, model.weight_bytes, model.context_memory, scores[name],
+        Row(name, model.weight_bytes, working_memory(model, tokens[: args.window]), scores[name],
             1 / statistics.median(times[name]))
         for name, model in models.items()
     ]  # fmt: skip
@@ -155,12 +162,13 @@ def write_page(rows: list[Row], table: list[list[str]], args) -> None:
     image.write_text(plot(rows), encoding="utf-8")
     lines = ["| " + " | ".join(line) + " |" for line in table]
     lines.insert(1, "|---" + "|---:" * (len(HEAD) - 1) + "|")
-    theta = f" --rope-theta={args.rope_theta:g}" if args.rope_theta else ""
+    given = f" --rope-theta={args.rope_theta:g}" if args.rope_theta else ""
+    given += f" --scale-type={args.scale_type}" if args.scale_type else ""
     score = rows[0].score
     args.markdown.write_text(
         PAGE.format(
             command=f"python scripts/language_table.py --text={args.text.name} "
-            f"--windows={args.windows}{theta} --markdown={args.markdown.name}",
+            f"--windows={args.windows}{given} --markdown={args.markdown.name}",
             machine=machine(),
             title=args.model,
             tokens=score.tokens,
@@ -183,6 +191,7 @@ def main() -> int:
     parser.add_argument("--windows", type=int, default=4, help="most windows (default: 4)")
     parser.add_argument("--rope-theta", type=float, help="as for export")
     parser.add_argument("--schemes", nargs="*", default=list(SCHEMES), choices=list(SCHEMES))
+    parser.add_argument("--scale-type", choices=("f16", "bf16", "f32"), help="of all schemes")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg")
     parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write a page, and a plot")
     args = parser.parse_args()
@@ -201,7 +210,10 @@ def main() -> int:
         for name in dict.fromkeys(["float", *args.schemes]):
             print(f"compiling {name}", file=sys.stderr)
             binary = Path(place, f"{len(models)}.so")
-            nibble.compile(exported, binary, SCHEMES[name], weights="embedded")
+            config = SCHEMES[name]
+            if config and args.scale_type:
+                config = dataclasses.replace(config, scale_type=args.scale_type)
+            nibble.compile(exported, binary, config, weights="embedded")
             models[name] = nibble.Model(binary)
             binary.unlink()
         rows = measure(models, tokens, args)

@@ -220,6 +220,8 @@ class Decoder:
             )
             return logits
         known = self.model.input_shapes
+        # A run that an interrupt ended after the model was done has added positions.
+        self._context.truncate_caches(self.length)
         logits = self._context.run(_inputs(known, tokens, self.length, mask, last_only))["logits"]
         return logits[:, -1:] if last_only else logits
 

@@ -552,7 +552,8 @@ class Context:
 
         Raises:
           ContextOverflowError: the caches would pass their limit. They stay as
-            they were, as after every run that failed.
+            they were, as after every run that failed; but caches of a fixed size
+            may hold what that run wrote: repeat it, or start anew.
           NibbleError: see `Model.run`.
         """
         handle = self._open()
@@ -569,8 +570,13 @@ class Context:
         Raises NibbleError for a model without caches, or when memory is not enough.
         """
         options = _CacheOptions(c.sizeof(_CacheOptions), batch, limit, reserve)
-        self._check(self.model._lib.nibble_context_keep_caches(self._open(), c.byref(options)))
-        self._kept = True
+        lib, handle = self.model._lib, self._open()
+        status = lib.nibble_context_keep_caches(handle, c.byref(options))
+        # Without memory nothing is kept; after wrong arguments what was kept is.
+        state = _CacheState()
+        lib.nibble_context_cache_state(handle, c.byref(state))
+        self._kept = bool(state.kept)
+        self._check(status)
 
     def truncate_caches(self, length: int) -> None:
         """Forgets all positions from `length` on."""

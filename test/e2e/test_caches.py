@@ -5,6 +5,7 @@
 import json
 import threading
 import unittest
+from types import SimpleNamespace
 
 import numpy as np
 import support as s
@@ -56,6 +57,24 @@ class Stories(unittest.TestCase):
         self.close(decoder.feed(TOKENS[:, 20:]), self.want[:, 20:])
         decoder.reset(1)
         self.close(decoder.feed(TOKENS[1:]), self.want[1:])
+
+    def test_goes_on_after_an_interrupt(self):
+        decoder = Decoder(self.model, 2)
+        decoder.feed(TOKENS[:, :50])
+        decoder.feed(TOKENS[:, 10:20])
+        # As when the interrupt comes between the run and the count.
+        decoder.length = 50
+        self.close(decoder.feed(TOKENS[:, 50:]), self.want[:, 50:])
+
+    def test_arrays_again_when_nothing_is_kept(self):
+        context = self.model.context()
+        context.keep_caches()
+        with self.assertRaises(NibbleError):
+            context.keep_caches(reserve=1 << 40)
+        cache = empty_cache(self.model)
+        dense = SimpleNamespace(input_shapes=self.model.input_shapes, run=context.run)
+        _, present = step(dense, TOKENS[:1], cache)
+        self.assertEqual(set(present), set(cache))
 
     def test_overflow_and_bad_tokens(self):
         context = self.model.context()
@@ -131,7 +150,7 @@ class Scatter(Temporary):
 
     SIZES = batch, heads, room, width = 2, 2, 16, 4
 
-    def build(self, mode="linear"):
+    def build(self, mode="linear", room=None):
         import onnx
         from onnx import TensorProto as t
         from onnx import helper as h
@@ -139,7 +158,7 @@ class Scatter(Temporary):
         def value(name, *shape):
             return h.make_tensor_value_info(name, t.FLOAT, shape)
 
-        cache = ("b", self.heads, self.room, self.width)
+        cache = ("b", self.heads, room or self.room, self.width)
         fresh = ("b", self.heads, "s", self.width)
         nodes = [
             h.make_node("TensorScatter", [f"past_{x}", x, "at"], [f"present_{x}"], mode=mode)
@@ -211,6 +230,18 @@ class Scatter(Temporary):
             np.testing.assert_allclose(context.run(feed)["y"], y, rtol=0, atol=1e-5)
         with self.assertRaisesRegex(NibbleError, "does not fit in the cache"):
             context.run({**feed, "at": np.asarray([-1, 0])})
+
+
+    def test_positions_that_do_not_fit(self):
+        feed = next(self.steps())
+        past = {f"past_{x}": np.zeros((2, 2, 16, 4), np.float32) for x in "kv"}
+        model = s.load(self.build())
+        for at in ([13, 0], [0, np.iinfo(np.int64).max], [-1, 0]):
+            with self.assertRaisesRegex(NibbleError, "does not fit in the cache"):
+                model.run({**feed, **past, "at": np.asarray(at)})
+        empty = {name: array[:, :, :0] for name, array in past.items()}
+        with self.assertRaisesRegex(NibbleError, "does not fit in the cache"):
+            s.load(self.build("circular", room="room")).run({**feed, **empty})
 
 
 class Concat(Temporary):

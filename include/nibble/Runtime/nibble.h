@@ -277,8 +277,10 @@ typedef struct nibble_cache_options {
 /// nibble_run, and their outputs not returned: `data` is NULL, `dims` is set,
 /// unless the caller gave a buffer for them. A run writes its new positions
 /// behind those of the runs before, which are not copied; a failed run adds
-/// none. Call it again to begin a new text: memory is used again. `options` may
-/// be NULL. NIBBLE_INVALID_ARGUMENT for a model without caches.
+/// none, but may have written into caches of fixed size: repeat it, or begin a
+/// new text. Call it again to do so: memory is used again. `options` may be
+/// NULL. NIBBLE_INVALID_ARGUMENT for a model without caches; after
+/// NIBBLE_OUT_OF_MEMORY the context keeps none.
 NIBBLE_API nibble_status
 nibble_context_keep_caches(nibble_context *context,
                            const nibble_cache_options *options) NIBBLE_NOEXCEPT;

@@ -102,14 +102,22 @@ static LogicalResult lowerTensorScatter(OpLowering &l) {
         l.reduce(starts, {0}, yes, [&](Scalars &s, ValueRange v) -> Value {
           Value i = s.toIndex(v[0]);
           Value fits = s.le(s.integer(i.getType(), 0), i);
+          // Not i + written, which the largest indices would overflow.
           if (!circular)
             fits = arith::AndIOp::create(s.b, s.loc, fits,
-                                         s.le(s.add(i, written), limit));
+                                         s.le(i, s.sub(limit, written)));
           return arith::AndIOp::create(s.b, s.loc, v[1], fits);
         });
     l.require(l.scalarOf(inside), "the update does not fit in the cache");
   } else if (!circular) {
     l.require(s.le(written, limit), "the update does not fit in the cache");
+  }
+  // Positions are taken modulo the size.
+  if (circular) {
+    Value zero = s.integer(limit.getType(), 0);
+    l.require(arith::OrIOp::create(s.b, s.loc, s.le(written, zero),
+                                   s.lt(zero, limit)),
+              "the update does not fit in the cache");
   }
   Value present = UpdateCacheOp::create(
       l.b, l.loc, cache.getType(), cache, update, starts,

@@ -59,9 +59,19 @@ static Value getMask(OpLowering &l, const AttentionSizes &n, Type acc) {
     mask = l.reshape(mask, sizes);
   }
   OpFoldResult covered = l.size(mask, 3);
-  if (getConstantIntValue(covered) != 1 && !l.knownEqual(covered, n.keys))
-    l.require(l.scalars().le(l.value(covered), l.value(n.keys)),
-              "the mask is longer than the keys");
+  if (getConstantIntValue(covered) != 1 && !l.knownEqual(covered, n.keys)) {
+    Scalars s = l.scalars();
+    Value size = l.value(covered), keys = l.value(n.keys);
+    l.require(s.le(size, keys), "the mask is longer than the keys");
+    // Is it for all keys, or are all but the first hidden?
+    if (!getConstantIntValue(covered)) {
+      Value one = l.value(l.index(1));
+      l.require(
+          arith::OrIOp::create(l.b, l.loc, s.lt(one, size), s.le(keys, size)),
+          "the mask covers one key, which its type does not say: it "
+          "cannot be broadcast");
+    }
+  }
   OpFoldResult sizes[] = {n.batch, l.mul(n.kvHeads, n.group), n.queries};
   for (auto [d, expected] : llvm::enumerate(sizes)) {
     OpFoldResult size = l.size(mask, d);

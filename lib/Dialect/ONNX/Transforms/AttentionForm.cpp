@@ -76,8 +76,8 @@ static std::optional<WithNumber> matchSoftcap(Value value) {
 }
 
 /// Whether `scores` leads to a product through what the form consists of.
-static bool leadsToProduct(Value scores) {
-  for (unsigned depth = 0; depth < 8; ++depth) {
+static bool leadsToProduct(Value scores, unsigned depth = 8) {
+  for (; depth > 0; --depth) {
     Operation *op = scores.getDefiningOp();
     if (isa_and_nonnull<MatMulOp>(op))
       return true;
@@ -90,7 +90,8 @@ static bool leadsToProduct(Value scores) {
       scores = scaled->value;
     else if (isa_and_nonnull<AddOp, WhereOp>(op)) {
       for (Value operand : op->getOperands())
-        if (operand.getType() == scores.getType() && leadsToProduct(operand))
+        if (operand.getType() == scores.getType() &&
+            leadsToProduct(operand, depth - 1))
           return true;
       return false;
     } else {
@@ -453,15 +454,17 @@ namespace {
 /// Sorts inequalities into what the operator has attributes for.
 class Positions {
 public:
-  Positions(AttentionForm form, SizeAnalysis &sizes, const SizeExpr &offset)
+  Positions(AttentionForm form, SizeAnalysis &sizes, const SizeExpr &offset,
+            bool isQueryForEachKey)
       : element(getRanked(form.q).getElementType()),
         queries(sizes.getDim(form.scoresOp.getResult(), rank(form) - 2)),
         keys(sizes.getDim(form.scoresOp.getResult(), rank(form) - 1)),
         sizes(sizes), analysis(sizes, queries, keys),
         isOneQuery(queries == SizeExpr(1)) {
     offsets.push_back(offset);
-    // That many keys are in the past if the operator's shapes are to agree.
-    if (offset != SizeExpr(0))
+    // With a query for each new key, that many keys are in the past.
+    hasOtherOffsets = offset != SizeExpr(0) && isQueryForEachKey;
+    if (hasOtherOffsets)
       offsets.push_back(keys - queries);
   }
 
@@ -482,7 +485,7 @@ public:
   MaskAnalysis analysis;
 
 private:
-  bool isOneQuery;
+  bool isOneQuery, hasOtherOffsets;
   SmallVector<SizeExpr, 3> offsets;
 };
 } // namespace
@@ -495,7 +498,7 @@ bool Positions::add(const Condition &condition, Value mask,
   SmallVector<SizeExpr, 3> candidates = offsets;
   // The mask and the scores have as many queries and keys, or nothing runs.
   auto type = getRanked(mask);
-  if (candidates.front() != SizeExpr(0) && type.getRank() >= 2 &&
+  if (hasOtherOffsets && type.getRank() >= 2 &&
       type.getDimSize(type.getRank() - 1) != 1 &&
       type.getDimSize(type.getRank() - 2) != 1)
     candidates.push_back(sizes.getDim(mask, type.getRank() - 1) -
@@ -530,8 +533,8 @@ bool Positions::add(const Condition &condition, Value mask,
 }
 
 Visibility onnx::splitMasks(const AttentionForm &form, SizeAnalysis &sizes,
-                            const SizeExpr &offset) {
-  Positions positions(form, sizes, offset);
+                            const SizeExpr &offset, bool isQueryForEachKey) {
+  Positions positions(form, sizes, offset, isQueryForEachKey);
   Visibility result;
   // Finite numbers in masks that are matters of positions, and what is left if
   // these are not taken out.

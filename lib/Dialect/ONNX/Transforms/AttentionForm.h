@@ -62,9 +62,10 @@ struct Visibility {
 };
 
 /// Takes causal masks and windows out of the masks of a form. `offset` is the
-/// number of keys before the first query that the operator assumes.
+/// number of keys before the first query that the operator assumes;
+/// `isQueryForEachKey` says that there are as many queries as keys after them.
 Visibility splitMasks(const AttentionForm &form, SizeAnalysis &sizes,
-                      const SizeExpr &offset);
+                      const SizeExpr &offset, bool isQueryForEachKey);
 
 } // namespace nibble::onnx
 

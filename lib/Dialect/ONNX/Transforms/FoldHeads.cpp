@@ -197,11 +197,15 @@ unsigned onnx::foldHeads(func::FuncOp func) {
   func.walk([&](AttentionOp op) { candidates.push_back(op); });
   if (candidates.empty())
     return 0;
-  SizeAnalysis sizes(func);
-  for (AttentionOp op : candidates)
-    Folding(op, sizes).skipReshapes();
-  // What computed the sizes of these is not to count as a use.
+  {
+    SizeAnalysis sizes(func);
+    for (AttentionOp op : candidates)
+      Folding(op, sizes).skipReshapes();
+  }
+  // What computed the sizes of these is not to count as a use. What was known
+  // about erased values is not to be found again for others at their address.
   eraseDead(func);
+  SizeAnalysis sizes(func);
   unsigned folded = 0;
   for (AttentionOp op : candidates)
     folded += Folding(op, sizes).run();

@@ -9,6 +9,8 @@
 #include "AttentionForm.h"
 #include "FoldHeads.h"
 #include "nibble/Dialect/ONNX/Transforms/Passes.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/bit.h"
 #include <cmath>
 
 namespace nibble::onnx {
@@ -82,8 +84,9 @@ static void replaceShapes(ConcatOp concat) {
     if (sizes.empty())
       continue;
     Value all = ConcatOp::create(b, loc, shape.getType(), sizes, /*axis=*/0);
+    // Erased at the end: what is known is kept by value, and an operation that
+    // is made meanwhile could have the address of this one.
     shape.replaceAllUsesWith(all);
-    shape.erase();
   }
 }
 
@@ -160,21 +163,30 @@ Value Fusion::joinMasks(ArrayRef<MaskPart> parts) {
         DenseElementsAttr::get(type,
                                Attribute(b.getFloatAttr(element, value))));
   };
+  // Conditions with one number, then their sum: two of a large finite number
+  // would make an infinite one.
+  llvm::MapVector<uint64_t, std::pair<Value, double>> conditions;
   Value joined;
+  auto add = [&](Value mask) {
+    joined = joined ? AddOp::create(b, loc, open, joined, mask) : mask;
+  };
   for (const MaskPart &part : parts) {
     Value mask = part.value;
     if (getRanked(mask).getRank() == 3)
       mask = withHeads(mask);
-    if (part.isCondition && !allHide)
-      mask =
-          WhereOp::create(b, loc, open, mask, number(0), number(part.hidden));
-    if (!joined)
-      joined = mask;
-    else if (allHide)
-      joined = AndOp::create(b, loc, open, joined, mask);
-    else
-      joined = AddOp::create(b, loc, open, joined, mask);
+    if (!part.isCondition) {
+      add(mask);
+      continue;
+    }
+    auto &[both, hidden] = conditions[llvm::bit_cast<uint64_t>(part.hidden)];
+    both = both ? AndOp::create(b, loc, open, both, mask) : mask;
+    hidden = part.hidden;
   }
+  if (allHide)
+    return conditions.front().second.first;
+  for (auto &[key, condition] : conditions)
+    add(WhereOp::create(b, loc, open, condition.first, number(0),
+                        number(condition.second)));
   return joined;
 }
 
@@ -191,8 +203,24 @@ bool Fusion::run(std::string &reason) {
   SizeExpr offset(0);
   if (keys)
     offset = sizes.getDim(keys.getInputs()[0], 2);
-  Visibility visibility = splitMasks(form, sizes, offset);
+  int64_t lengthDim = getRanked(form.q).getRank() - 2;
+  bool isQueryForEachKey =
+      keys && sizes.isSameDim(form.q, lengthDim, keys.getInputs()[1], 2);
+  Visibility visibility = splitMasks(form, sizes, offset, isQueryForEachKey);
   auto type = getRanked(form.q);
+  // A finite number that is put in the place of hidden scores: in a row without
+  // others the weights are equal, which the sum of two masks would not give.
+  for (auto [i, part] : llvm::enumerate(form.masks)) {
+    auto changes = [&](const MaskPart &inner) {
+      return !inner.isCondition || inner.hidden != part.hidden;
+    };
+    if (part.isCondition && part.hidden != -INFINITY &&
+        llvm::any_of(ArrayRef(form.masks).drop_front(i + 1), changes)) {
+      reason = "scores that a mask changed are replaced by " +
+               std::to_string(part.hidden);
+      return false;
+    }
+  }
   for (const MaskPart &part : visibility.rest)
     if (part.isCondition && part.hidden != -INFINITY &&
         (part.hidden > -1e30 || type.getElementType().isF16())) {

@@ -70,7 +70,10 @@ std::optional<WithNumber> onnx::matchScaled(Value value) {
   if (std::optional<WithNumber> product = matchNumber<MulOp>(value))
     return product;
   std::optional<WithNumber> quotient = matchRightNumber<DivOp>(value);
-  if (!quotient || quotient->number == 0)
+  auto type = dyn_cast<TensorType>(value.getType());
+  // Integers lose what a division leaves.
+  if (!quotient || quotient->number == 0 || !type ||
+      !isa<FloatType>(type.getElementType()))
     return std::nullopt;
   return WithNumber{quotient->value, 1 / quotient->number};
 }

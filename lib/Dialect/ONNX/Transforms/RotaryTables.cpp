@@ -127,6 +127,15 @@ bool RotaryTables::isRepeatedConstant(ConstantOp constant, bool interleaved) {
 }
 
 bool RotaryTables::isRepeated(Value value, bool interleaved) {
+  auto known = repeated.find({value, interleaved});
+  if (known != repeated.end())
+    return known->second;
+  bool result = computeRepeated(value, interleaved);
+  repeated[{value, interleaved}] = result;
+  return result;
+}
+
+bool RotaryTables::computeRepeated(Value value, bool interleaved) {
   Operation *op = value.getDefiningOp();
   int64_t size = getLastSize(value);
   if (!op || ShapedType::isDynamic(size) || size % 2 != 0)

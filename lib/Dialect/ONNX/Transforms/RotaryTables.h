@@ -27,11 +27,14 @@ public:
   mlir::Value getHalf(mlir::Value value, bool interleaved);
 
 private:
+  bool computeRepeated(mlir::Value value, bool interleaved);
   bool isRepeatedConstant(ConstantOp constant, bool interleaved);
   mlir::Value computeHalf(mlir::Operation *op, bool interleaved);
   mlir::Value takeConstant(ConstantOp constant, bool interleaved);
 
   llvm::DenseMap<std::pair<mlir::Value, unsigned>, mlir::Value> halves;
+  /// Values that share operands are asked for more than once.
+  llvm::DenseMap<std::pair<mlir::Value, unsigned>, bool> repeated;
 };
 
 } // namespace nibble::onnx

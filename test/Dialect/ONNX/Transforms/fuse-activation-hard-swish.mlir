@@ -44,3 +44,18 @@ func.func @scaled_first(%x: !t) -> !t {
   %3 = onnx.Mul(%2, %x) : (!t, !t) -> !t
   return %3 : !t
 }
+
+// A division of integers drops what is left.
+// CHECK-LABEL: func @integers(
+// CHECK-NOT: onnx.HardSwish
+// CHECK: onnx.Div
+func.func @integers(%x: tensor<4xi32>) -> tensor<4xi32> {
+  %zero = onnx.Constant {value = dense<0> : tensor<i32>} : tensor<i32>
+  %three = onnx.Constant {value = dense<3> : tensor<i32>} : tensor<i32>
+  %six = onnx.Constant {value = dense<6> : tensor<i32>} : tensor<i32>
+  %1 = onnx.Add(%x, %three) : (tensor<4xi32>, tensor<i32>) -> tensor<4xi32>
+  %2 = onnx.Clip(%1, %zero, %six) : (tensor<4xi32>, tensor<i32>, tensor<i32>) -> tensor<4xi32>
+  %3 = onnx.Mul(%x, %2) : (tensor<4xi32>, tensor<4xi32>) -> tensor<4xi32>
+  %4 = onnx.Div(%3, %six) : (tensor<4xi32>, tensor<i32>) -> tensor<4xi32>
+  return %4 : tensor<4xi32>
+}

@@ -77,8 +77,9 @@ struct CommandLine {
   cl::opt<bool> fuseOperators{
       "fuse-operators",
       cl::desc("decomposed attention, normalization, rotary embedding and "
-               "activations become operators again (default true)"),
-      cl::init(defaults.fuseOperators), cl::cat(general)};
+               "activations become operators again (default true; false for "
+               "an .onnx output, since other runtimes lack some operators)"),
+      cl::init(true), cl::cat(general)};
   cl::list<std::string> plugins{"load-pass-plugin",
                                 cl::desc("load passes from a shared library"),
                                 cl::value_desc("FILE"), cl::cat(general)};
@@ -191,7 +192,8 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
     options.emit = emit.getValue();
   if (compileTo.getNumOccurrences())
     options.compileTo = compileTo.getValue();
-  options.fuseOperators = fuseOperators;
+  if (fuseOperators.getNumOccurrences())
+    options.fuseOperators = fuseOperators;
   options.dims.assign(dims.begin(), dims.end());
   options.quantize = quantize;
   options.method = method;

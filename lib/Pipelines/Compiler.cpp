@@ -111,7 +111,8 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   switch (phase) {
   case Phase::ONNX: {
     OnnxPipelineOptions onnx;
-    onnx.fuseOperators = options.fuseOperators;
+    onnx.fuseOperators =
+        options.fuseOperators.value_or(options.getEmitKind() != EmitKind::ONNX);
     buildOnnxPipeline(passes, onnx);
     break;
   }

@@ -67,8 +67,9 @@ struct CompileOptions {
   std::string configFile;
   bool allowUnfused = false;
 
-  /// Whether decomposed forms become operators again.
-  bool fuseOperators = true;
+  /// Whether decomposed forms become operators again. By default yes, but not
+  /// in an ONNX file: other runtimes lack some of the newest operators.
+  std::optional<bool> fuseOperators;
 
   // Shapes: NAME=N.
   std::vector<std::string> dims;

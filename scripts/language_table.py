@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 import nibble  # noqa: E402
-from measure import machine  # noqa: E402
+from measure import machine, markdown  # noqa: E402
 from nibble.fetch import PUBLISHED  # noqa: E402
 
 SCHEMES = {
@@ -160,8 +160,6 @@ embedding.
 def write_page(rows: list[Row], table: list[list[str]], args) -> None:
     image = args.plot or args.markdown.with_suffix(".svg")
     image.write_text(plot(rows), encoding="utf-8")
-    lines = ["| " + " | ".join(line) + " |" for line in table]
-    lines.insert(1, "|---" + "|---:" * (len(HEAD) - 1) + "|")
     given = f" --rope-theta={args.rope_theta:g}" if args.rope_theta else ""
     given += f" --scale-type={args.scale_type}" if args.scale_type else ""
     score = rows[0].score
@@ -176,7 +174,7 @@ def write_page(rows: list[Row], table: list[list[str]], args) -> None:
             windows=score.windows,
             window=score.window,
             rounds=ROUNDS,
-            table="\n".join(lines),
+            table=markdown(table),
             plot=image.name,
         ),
         encoding="utf-8",

@@ -177,6 +177,13 @@ def table(case: Case, rows: list[Row]) -> list[list[str]]:
     return cells
 
 
+def markdown(cells: list[list[str]]) -> str:
+    """Cells as a table; the first row are the titles."""
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
+    return "\n".join(lines)
+
+
 def machine() -> str:
     """What the figures were measured on, in words."""
     import os

@@ -35,12 +35,6 @@ Milliseconds are of one call from Python at batch 1: all rows in turn, the media
 """
 
 
-def markdown(cells: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
-    return "\n".join(lines)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, default=ev.ROOT / "docs/results.md")
@@ -54,7 +48,7 @@ def main() -> int:
         except ev.Missing as reason:
             page.append(f"Not measured: {reason}.\n")
             continue
-        page.append(markdown(measure.table(case, rows)) + "\n")
+        page.append(measure.markdown(measure.table(case, rows)) + "\n")
     args.output.write_text("\n".join(page))
     print(args.output)
     return 0

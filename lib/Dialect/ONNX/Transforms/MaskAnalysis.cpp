@@ -396,14 +396,20 @@ std::optional<Condition> MaskAnalysis::compared(Operation *op,
   return atMost(one - difference);
 }
 
-std::optional<Condition> MaskAnalysis::condition(Value v, const Position &at) {
+/// Whether `v` is computed and has this rank, and those of operands are known.
+static bool isKnownAt(Value v, size_t rank) {
   Operation *op = v.getDefiningOp();
   auto type = getRanked(v);
+  return op && type && type.getRank() == static_cast<int64_t>(rank) &&
+         llvm::all_of(op->getOperandTypes(), [](Type type) {
+           return isa<RankedTensorType, NoneType>(type);
+         });
+}
+
+std::optional<Condition> MaskAnalysis::condition(Value v, const Position &at) {
+  Operation *op = v.getDefiningOp();
   using Result = std::optional<Condition>;
-  if (!op || !type || type.getRank() != static_cast<int64_t>(at.size()) ||
-      !llvm::all_of(op->getOperandTypes(), [](Type type) {
-        return isa<RankedTensorType, NoneType>(type);
-      }))
+  if (!isKnownAt(v, at.size()))
     return std::nullopt;
   auto operand = [&](unsigned i) {
     Value from = op->getOperand(i);
@@ -510,13 +516,10 @@ std::optional<TwoValued> MaskAnalysis::product(Operation *mul,
 
 std::optional<TwoValued> MaskAnalysis::twoValued(Value v, const Position &at) {
   Operation *op = v.getDefiningOp();
-  auto type = getRanked(v);
   using Result = std::optional<TwoValued>;
-  if (!op || !type || type.getRank() != static_cast<int64_t>(at.size()) ||
-      !llvm::all_of(op->getOperandTypes(), [](Type type) {
-        return isa<RankedTensorType, NoneType>(type);
-      }))
+  if (!isKnownAt(v, at.size()))
     return std::nullopt;
+  auto type = getRanked(v);
   auto operand = [&](unsigned i) {
     Value from = op->getOperand(i);
     return twoValued(from, broadcastFrom(from, at));

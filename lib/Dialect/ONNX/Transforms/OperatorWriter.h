@@ -9,6 +9,7 @@
 #ifndef NIBBLE_LIB_DIALECT_ONNX_TRANSFORMS_OPERATORWRITER_H
 #define NIBBLE_LIB_DIALECT_ONNX_TRANSFORMS_OPERATORWRITER_H
 
+#include "Match.h"
 #include "mlir/IR/Builders.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 
@@ -89,10 +90,7 @@ protected:
                                     mlir::DenseElementsAttr::get(type, number));
   }
   mlir::Value integers(llvm::ArrayRef<int64_t> values) {
-    auto type =
-        mlir::RankedTensorType::get({int64_t(values.size())}, b.getI64Type());
-    return onnx::ConstantOp::create(b, loc,
-                                    mlir::DenseElementsAttr::get(type, values));
+    return makeIntegers(b, loc, values);
   }
 
   static bool has(mlir::Value value) {

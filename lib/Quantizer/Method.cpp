@@ -37,22 +37,48 @@ const Method *nibble::quantizer::lookupMethod(StringRef name) {
   return nullptr;
 }
 
+/// An error if `values` is missing though needed, or is not `size` long.
+static llvm::Error checkData(const Method &method, StringRef what, bool needed,
+                             llvm::ArrayRef<float> values, int64_t size) {
+  if (values.empty() && needed)
+    return llvm::createStringError(
+        "method '" + method.name + "' needs the " + what +
+        " of calibration data, and there is none: run nibble-calibrate and "
+        "give its file with --calibration");
+  if (!values.empty() && values.size() != static_cast<size_t>(size))
+    return llvm::createStringError(
+        "wrong size of the " + what + " of the inputs: expected " +
+        llvm::Twine(size) + " elements, got " + llvm::Twine(values.size()));
+  return llvm::Error::success();
+}
+
 llvm::Expected<QuantizedWeight>
-nibble::quantizer::quantize(StringRef name, const MethodInput &input) {
-  const Method *method = lookupMethod(name);
-  if (!method) {
-    auto names = llvm::map_range(
-        getMethods(), [](const Method *method) { return method->name; });
-    return llvm::createStringError("unknown quantization method '" + name +
-                                   "': expected one of " +
-                                   llvm::join(names, ", "));
-  }
+nibble::quantizer::quantize(const Method &method, const MethodInput &input) {
+  int64_t cols = input.weight.cols;
   if (llvm::Error error = input.scheme.verify())
     return error;
-  if (llvm::Error error = method->supports(input.scheme))
+  if (llvm::Error error = method.supports(input.scheme))
     return error;
-  QuantizedWeight result(input.scheme, input.weight.rows, input.weight.cols);
-  if (llvm::Error error = method->run(input, result))
+  if (llvm::Error error = checkData(method, "Hessian", method.needsHessian,
+                                    input.hessian, cols * cols))
+    return error;
+  if (llvm::Error error =
+          checkData(method, "mean squares", method.needsImportance,
+                    input.importance, cols))
+    return error;
+  QuantizedWeight result(input.scheme, input.weight.rows, cols);
+  if (llvm::Error error = method.run(input, result))
     return error;
   return std::move(result);
+}
+
+llvm::Expected<QuantizedWeight>
+nibble::quantizer::quantize(StringRef name, const MethodInput &input) {
+  if (const Method *method = lookupMethod(name))
+    return quantize(*method, input);
+  auto names = llvm::map_range(
+      getMethods(), [](const Method *method) { return method->name; });
+  return llvm::createStringError("unknown quantization method '" + name +
+                                 "': expected one of " +
+                                 llvm::join(names, ", "));
 }

@@ -19,6 +19,11 @@ struct MethodInput {
   QuantizationScheme scheme;
   /// 0: one per core. Results never depend on it.
   unsigned threads = 0;
+  /// What is known of the inputs x that the weight is multiplied with, for
+  /// methods that need it; empty if nothing is. `importance` [K] is the mean of
+  /// x^2 for each of the K columns; `hessian` [K, K] is the sum of x x^T over
+  /// all inputs, symmetric. Both may be scaled by any positive number.
+  llvm::ArrayRef<float> importance = {}, hessian = {};
 };
 
 /// A way to choose codes, scales and zero points. To add one, write a file with
@@ -34,6 +39,8 @@ struct Method {
   /// Quantizes `input.weight` to `result`, which has the scheme and the sizes.
   /// Errors name the row and column; the caller names the tensor.
   llvm::Error (*run)(const MethodInput &input, QuantizedWeight &result);
+  /// What `run` can't do without. A method may use data that it does not need.
+  bool needsHessian = false, needsImportance = false;
 };
 
 /// Adds a method to the table; the method outlives it.
@@ -46,8 +53,12 @@ llvm::ArrayRef<const Method *> getMethods();
 /// The method of that name, or null.
 const Method *lookupMethod(llvm::StringRef name);
 
-/// Finds `method`, checks that it takes the scheme, and runs it. An unknown
-/// name is an error that lists the names there are.
+/// Checks that `method` takes the scheme and has the data that it needs, in the
+/// right sizes, and runs it. The result has the scheme of `input`.
+llvm::Expected<QuantizedWeight> quantize(const Method &method,
+                                         const MethodInput &input);
+/// The same for the method of that name. An unknown name is an error that lists
+/// the names there are.
 llvm::Expected<QuantizedWeight> quantize(llvm::StringRef method,
                                          const MethodInput &input);
 

@@ -341,9 +341,12 @@ FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module,
   auto quantize = [&](QuantizableOpInterface,
                       const quantizer::WeightView &weight,
                       quantizer::QuantizedWeight &result) -> llvm::Error {
-    if (llvm::Error error = method.supports(result.scheme))
-      return error;
-    return method.run({weight, result.scheme, /*threads=*/0}, result);
+    llvm::Expected<quantizer::QuantizedWeight> quantized =
+        quantizer::quantize(method, {weight, result.scheme});
+    if (!quantized)
+      return quantized.takeError();
+    result = std::move(*quantized);
+    return llvm::Error::success();
   };
   return quantizeWeights(module, method.name, quantize);
 }

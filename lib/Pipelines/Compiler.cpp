@@ -155,7 +155,14 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   return success();
 }
 
+/// Asks the phase quantized for what only a report needs.
+void Compiler::requestReport(ModuleOp module) {
+  if (!options.reports.empty())
+    module->setAttr(reportDetailsAttrName, UnitAttr::get(context));
+}
+
 LogicalResult Compiler::writeReports(ModuleOp module) {
+  module->removeAttr(reportDetailsAttrName);
   Report report{llvm::sys::path::filename(options.inputFile).str(),
                 collectLayerReports(module)};
   for (StringRef path : options.reports)
@@ -207,6 +214,8 @@ LogicalResult Compiler::lower(ModuleOp module) {
     auto phase = static_cast<Phase>(i);
     if (progress)
       progress->beginStep(getPhaseWeight(phase), stringifyPhase(phase));
+    if (phase == Phase::Quantized)
+      requestReport(module);
     if (failed(runPhase(module, phase)) ||
         (phase == Phase::Quantized && failed(writeReports(module))))
       return failure();

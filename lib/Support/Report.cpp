@@ -13,10 +13,54 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 
 using namespace nibble;
 using llvm::StringRef;
 namespace json = llvm::json;
+
+Spread Spread::of(llvm::ArrayRef<double> values) {
+  if (values.empty())
+    return {};
+  Spread spread;
+  double count = values.size();
+  spread.mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double squares = 0;
+  for (double value : values)
+    squares += (value - spread.mean) * (value - spread.mean);
+  if (count > 1)
+    spread.deviation = std::sqrt(squares / (count - 1));
+  spread.least = *std::min_element(values.begin(), values.end());
+  return spread;
+}
+
+StringRef nibble::stringifyOutputErrorBasis(OutputErrorBasis basis) {
+  switch (basis) {
+  case OutputErrorBasis::None:
+    return "none";
+  case OutputErrorBasis::Hessian:
+    return "hessian";
+  case OutputErrorBasis::MeanSquares:
+    return "mean-squares";
+  }
+  llvm_unreachable("unknown basis");
+}
+
+OutputErrorBasis nibble::symbolizeOutputErrorBasis(StringRef name) {
+  for (OutputErrorBasis basis :
+       {OutputErrorBasis::Hessian, OutputErrorBasis::MeanSquares})
+    if (name == stringifyOutputErrorBasis(basis))
+      return basis;
+  return OutputErrorBasis::None;
+}
+
+std::optional<double> LayerReport::getOutputSQNR() const {
+  if (!outputError || *outputError <= 0)
+    return std::nullopt;
+  return -10 * std::log10(*outputError);
+}
 
 ReportTotals Report::getTotals() const {
   ReportTotals totals;
@@ -37,6 +81,35 @@ ReportTotals Report::getTotals() const {
 //===----------------------------------------------------------------------===//
 // JSON
 //===----------------------------------------------------------------------===//
+
+static void writeMeasured(json::OStream &json, const MeasuredOutput &measured) {
+  auto writeSpread = [&](StringRef key, const Spread &spread) {
+    json.attributeObject(key, [&] {
+      json.attribute("mean", spread.mean);
+      json.attribute("standard_deviation", spread.deviation);
+      json.attribute("least", spread.least);
+    });
+  };
+  json.attributeObject("measured_output", [&] {
+    json.attribute("samples", measured.samples);
+    writeSpread("sqnr_db", measured.sqnr);
+    writeSpread("cosine", measured.cosine);
+  });
+}
+
+static void writeHistogram(json::OStream &json, StringRef key,
+                           const quantizer::Histogram &histogram) {
+  json.attributeObject(key, [&] {
+    json.attribute("limit", histogram.limit);
+    json.attributeBegin("counts");
+    // On one line: the numbers are many and small.
+    std::string counts;
+    for (int64_t count : histogram.counts)
+      counts += (counts.empty() ? "[" : ", ") + std::to_string(count);
+    json.rawValue(counts + "]");
+    json.attributeEnd();
+  });
+}
 
 static void writeLayer(json::OStream &json, const LayerReport &layer) {
   // Names come from files and need not be UTF-8.
@@ -71,6 +144,21 @@ static void writeLayer(json::OStream &json, const LayerReport &layer) {
     writeDouble("cosine", layer.cosine);
     writeDouble("max_abs_error", layer.maxAbsError);
   }
+  if (layer.outputErrorBasis != OutputErrorBasis::None)
+    json.attributeObject("output_error", [&] {
+      writeDouble("relative", layer.outputError);
+      writeDouble("sqnr_db", layer.getOutputSQNR());
+      json.attribute("basis",
+                     stringifyOutputErrorBasis(layer.outputErrorBasis));
+    });
+  if (layer.measured)
+    writeMeasured(json, *layer.measured);
+  if (layer.histograms)
+    json.attributeObject("histograms", [&] {
+      writeHistogram(json, "before", layer.histograms->before);
+      writeHistogram(json, "after", layer.histograms->after);
+      writeHistogram(json, "errors", layer.histograms->errors);
+    });
   writeString("shared_with", layer.sharedWith);
   writeString("reason", layer.reason);
 }
@@ -80,6 +168,10 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
   json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
     json.attribute("model", json::fixUTF8(model));
+    if (!calibration.empty())
+      json.attribute("calibration", json::fixUTF8(calibration));
+    if (!data.empty())
+      json.attribute("data", json::fixUTF8(data));
     json.attributeObject("totals", [&] {
       json.attribute("layers", totals.layers);
       json.attribute("quantized_layers", totals.quantizedLayers);
@@ -92,6 +184,14 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
         json.attribute("worst_layer", json::fixUTF8(totals.worst->name));
       }
     });
+    if (!outputs.empty())
+      json.attributeArray("outputs", [&] {
+        for (const OutputReport &output : outputs)
+          json.object([&] {
+            json.attribute("name", json::fixUTF8(output.name));
+            writeMeasured(json, output.measured);
+          });
+      });
     json.attributeArray("layers", [&] {
       for (const LayerReport &layer : layers)
         json.object([&] { writeLayer(json, layer); });
@@ -113,6 +213,16 @@ static std::string describeLayer(const LayerReport &layer) {
                     layer.getBitsPerWeight(), layer.bytes, layer.floatBytes);
   if (layer.sqnr)
     text += llvm::formatv(", SQNR {0:f2} dB", *layer.sqnr);
+  if (std::optional<double> sqnr = layer.getOutputSQNR())
+    text += llvm::formatv(
+        ", output error {0:f2} dB{1}", *sqnr,
+        layer.outputErrorBasis == OutputErrorBasis::MeanSquares ? " (estimate)"
+                                                                : "");
+  if (layer.measured)
+    text +=
+        llvm::formatv(", measured output {0:f2} +- {1:f2} dB, cosine {2:f6}",
+                      layer.measured->sqnr.mean, layer.measured->sqnr.deviation,
+                      layer.measured->cosine.mean);
   if (!layer.sharedWith.empty())
     text += ", the weight of " + layer.sharedWith;
   if (!layer.reason.empty())
@@ -145,6 +255,12 @@ void Report::writeYAML(llvm::raw_ostream &os) const {
       "bytes",
       model, totals.quantizedLayers, totals.layers, totals.getBitsPerWeight(),
       totals.bytes, totals.floatBytes);
+  for (const OutputReport &output : outputs)
+    comment += llvm::formatv(
+        "\nOutput {0}: measured {1:f2} +- {2:f2} dB, cosine {3:f6} over {4} "
+        "samples",
+        output.name, output.measured.sqnr.mean, output.measured.sqnr.deviation,
+        output.measured.cosine.mean, output.measured.samples);
   for (const LayerReport &layer : layers) {
     // A scheme that a plugin made has no name that a configuration knows.
     if (auto known = quantizer::parseSchemeName(layer.scheme); !known) {

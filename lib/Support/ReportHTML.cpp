@@ -6,17 +6,18 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ReportPlots.h"
 #include "nibble/Support/Report.h"
 #include "nibble/Support/Size.h"
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
-#include <algorithm>
-#include <cmath>
+#include <functional>
 
 using namespace nibble;
 using llvm::formatv;
 using llvm::StringRef;
+
+static constexpr size_t maxHistogramsInPage = 300;
 
 // Two hues and greys carry all meaning, and every mark has a number beside it
 // or in its tooltip, so that nothing depends on telling colours apart.
@@ -42,13 +43,24 @@ p { color: var(--soft); margin: 0 0 18px; }
 .tile b { display: block; font-size: 22px; font-weight: 600; line-height: 1.3; }
 .tile span { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .card { overflow: auto; max-height: 640px; }
-svg { display: block; min-width: 900px; width: 100%; height: auto; }
+svg { display: block; }
+.card > svg { min-width: 900px; width: 100%; height: auto; }
+svg.head { position: sticky; top: 0; background: var(--card); }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 svg .soft { fill: var(--soft); }
 svg .grid { stroke: var(--line); }
 svg .row:hover rect.hit { fill: var(--line); fill-opacity: 0.5; }
 .before { fill: var(--before); } .after { fill: var(--after); }
 .dot { fill: var(--dot); }
+.only { fill: var(--card); stroke: var(--dot); stroke-width: 1.5; }
+.bar { fill: none; stroke: var(--dot); stroke-width: 1.5; }
+.line { fill: none; stroke: var(--after); stroke-width: 0.7; }
+summary { display: flex; gap: 10px; cursor: pointer; list-style: none; }
+figure { margin: 0; }
+figure svg { width: 96px; height: 32px; }
+figcaption { color: var(--soft); font-size: 11px; display: none; }
+details[open] figure svg { width: 288px; height: 96px; }
+details[open] figcaption { display: block; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { padding: 6px 10px; text-align: left; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
@@ -58,6 +70,7 @@ td:first-child, th { background: var(--card); }
 td:first-child { position: sticky; left: 0; }
 th { position: sticky; top: 0; z-index: 1; padding: 0; }
 th:first-child { left: 0; z-index: 2; }
+.plain th { padding: 8px 10px; }
 th button { all: unset; cursor: pointer; padding: 8px 10px; width: 100%;
   box-sizing: border-box; font-weight: 600; }
 th button:focus-visible { outline: 2px solid var(--after); outline-offset: -2px; }
@@ -66,7 +79,7 @@ th[aria-sort=descending] button::after { content: " \\2193"; }
 )";
 
 static constexpr StringRef script = R"(
-const table = document.querySelector("table"), body = table.tBodies[0];
+const table = document.querySelector("table.sort"), body = table.tBodies[0];
 const heads = [...table.tHead.rows[0].cells];
 heads.forEach((head, column) => head.firstChild.onclick = () => {
   const down = head.getAttribute("aria-sort") === "ascending";
@@ -84,33 +97,6 @@ heads.forEach((head, column) => head.firstChild.onclick = () => {
 });
 )";
 
-static std::string escape(StringRef text) {
-  std::string valid = llvm::json::fixUTF8(text), result;
-  // Control characters are not allowed in a page, not even escaped.
-  for (char &c : valid)
-    if (static_cast<unsigned char>(c) < 0x20)
-      c = ' ';
-  llvm::raw_string_ostream os(result);
-  llvm::printHTMLEscaped(valid, os);
-  return result;
-}
-
-/// The name with its middle left out if it is long. Layer names differ at their
-/// ends.
-static std::string elide(StringRef name) {
-  constexpr size_t limit = 38, head = 14;
-  std::string valid = llvm::json::fixUTF8(name);
-  if (valid.size() <= limit)
-    return valid;
-  auto isInside = [&](size_t i) { return (valid[i] & 0xc0) == 0x80; };
-  size_t front = head, back = valid.size() - (limit - head - 1);
-  while (front > 0 && isInside(front))
-    --front;
-  while (back < valid.size() && isInside(back))
-    ++back;
-  return valid.substr(0, front) + "\xe2\x80\xa6" + valid.substr(back);
-}
-
 static std::string formatShape(const std::vector<int64_t> &shape) {
   std::string text;
   for (int64_t size : shape)
@@ -118,173 +104,188 @@ static std::string formatShape(const std::vector<int64_t> &shape) {
   return text;
 }
 
-namespace {
-/// One column of the plot: a linear axis from zero.
-class Axis {
-public:
-  Axis(double left, double width, double largest) : left(left), width(width) {
-    // About four steps of 1, 2 or 5 times a power of ten.
-    limit = std::max(largest, 1e-9) * 1.04;
-    double power = std::pow(10, std::floor(std::log10(limit / 4)));
-    for (double factor : {1, 2, 5, 10})
-      if ((tick = factor * power) >= limit / 4)
-        break;
-  }
-  double scale(double value) const {
-    return width * std::clamp(value / limit, 0.0, 1.0);
-  }
-  double place(double value) const { return left + scale(value); }
-  double getLeft() const { return left; }
-  void write(llvm::raw_ostream &os, StringRef title, double bottom,
-             llvm::function_ref<std::string(double)> format) const {
-    os << formatv("<text x='{0:f1}' y='18' font-weight='600'>{1}</text>\n",
-                  left, title);
-    for (double value = 0; value <= limit; value += tick)
-      os << formatv("<line class='grid' x1='{0:f1}' x2='{0:f1}' y1='42' "
-                    "y2='{1:f1}'/><text class='soft' x='{0:f1}' y='36' "
-                    "text-anchor='middle'>{2}</text>\n",
-                    place(value), bottom, format(value));
-  }
+//===----------------------------------------------------------------------===//
+// Table
+//===----------------------------------------------------------------------===//
 
-private:
-  double left, width, tick = 1, limit = 1;
+namespace {
+/// A cell: its text, and for columns of numbers what it is sorted by.
+struct Cell {
+  std::string text;
+  std::optional<double> value;
+};
+
+struct Column {
+  const char *title;
+  bool numeric;
+  std::function<Cell(const LayerReport &)> make;
 };
 } // namespace
 
-/// One row per layer: bytes before and after, SQNR, bits per weight.
-static void writePlot(llvm::raw_ostream &os,
-                      const std::vector<LayerReport> &layers) {
-  constexpr double top = 46, rowHeight = 24;
-  double bottom = top + rowHeight * layers.size();
-  double bytes = 0, sqnr = 0, bits = 0;
-  for (const LayerReport &layer : layers) {
-    bytes = std::max<double>(
-        {bytes, double(layer.bytes), double(layer.floatBytes)});
-    sqnr = std::max(sqnr, layer.sqnr.value_or(0));
-    bits = std::max(bits, layer.getBitsPerWeight());
-  }
-  Axis bytesAxis(290, 360, bytes), sqnrAxis(700, 200, sqnr),
-      bitsAxis(950, 160, bits);
-  auto plain = [](double value) {
-    std::string text;
-    llvm::raw_string_ostream(text) << llvm::format("%g", value);
-    return text;
-  };
-  // A round number of kB, MB or GB.
-  auto roundBytes = [&](double value) {
-    std::string text = formatBytes(value);
-    auto [number, unit] = StringRef(text).split(' ');
-    double rounded = 0;
-    number.getAsDouble(rounded);
-    return value == 0 ? "0" : plain(rounded) + " " + unit.str();
-  };
-  os << formatv("<svg viewBox='0 0 1140 {0:f0}' role='img' aria-label='Bytes, "
-                "SQNR and bits per weight of each layer'>\n",
-                bottom + 8);
-  bytesAxis.write(os, "Bytes", bottom, roundBytes);
-  os << "<rect class='before' x='340' y='10' width='9' height='9'/>"
-        "<text class='soft' x='354' y='18'>float</text>"
-        "<rect class='after' x='400' y='10' width='9' height='9'/>"
-        "<text class='soft' x='414' y='18'>quantized</text>\n";
-  sqnrAxis.write(os, "SQNR in dB", bottom, plain);
-  bitsAxis.write(os, "Bits per weight", bottom, plain);
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const LayerReport &layer = layers[i];
-    double y = top + rowHeight * i;
-    std::string sqnrText =
-        layer.sqnr ? std::string(formatv("{0:f2} dB", *layer.sqnr)) : "none";
-    os << formatv("<g class='row'><title>{0}: {1}, {2} before, {3} after, SQNR "
-                  "{4}, {5:f3} bits per weight</title>",
-                  escape(layer.name), escape(layer.scheme),
-                  formatBytes(layer.floatBytes), formatBytes(layer.bytes),
-                  sqnrText, layer.getBitsPerWeight());
-    os << formatv("<rect class='hit' x='0' y='{0:f1}' width='1140' "
-                  "height='{1:f1}' fill='none' pointer-events='all'/>",
-                  y, rowHeight);
-    os << formatv("<text x='278' y='{0:f1}' text-anchor='end'>{1}</text>",
-                  y + 16, escape(elide(layer.name)));
-    auto writeBar = [&](StringRef kind, double top, double bytes) {
-      os << formatv("<rect class='{0}' x='{1:f1}' y='{2:f1}' width='{3:f1}' "
-                    "height='7'/>",
-                    kind, bytesAxis.getLeft(), y + top, bytesAxis.scale(bytes));
-    };
-    writeBar("before", layer.isQuantized() ? 4 : 8, layer.floatBytes);
-    if (layer.isQuantized())
-      writeBar("after", 12, layer.bytes);
-    if (layer.sqnr)
-      os << formatv("<circle class='dot' cx='{0:f1}' cy='{1:f1}' r='4.5'/>",
-                    sqnrAxis.place(*layer.sqnr), y + 12);
-    os << formatv("<rect class='{0}' x='{1:f1}' y='{2:f1}' width='{3:f1}' "
-                  "height='9'/></g>\n",
-                  layer.isQuantized() ? "after" : "before", bitsAxis.getLeft(),
-                  y + 7.5, bitsAxis.scale(layer.getBitsPerWeight()));
-  }
-  os << "</svg>\n";
+static Cell makeNumber(std::optional<double> value, const char *format) {
+  Cell cell{"", value};
+  if (value)
+    llvm::raw_string_ostream(cell.text) << llvm::format(format, *value);
+  return cell;
 }
 
-static void writeRow(llvm::raw_ostream &os, const LayerReport &layer) {
-  auto writeText = [&](StringRef text) {
-    os << "<td>" << escape(text) << "</td>";
-  };
-  auto writeNumber = [&](double value, StringRef text) {
-    os << formatv("<td class='number' data-value='{0:e8}'>{1}</td>", value,
-                  text);
-  };
-  auto writeOptional = [&](std::optional<double> value, const char *format) {
-    if (!value) {
-      os << "<td class='number' data-value=''></td>";
-      return;
-    }
-    std::string text;
-    llvm::raw_string_ostream(text) << llvm::format(format, *value);
-    writeNumber(*value, text);
-  };
-  os << "<tr>";
-  writeText(layer.name);
-  writeText(layer.operatorType);
-  writeNumber(layer.numWeights, formatShape(layer.shape));
-  writeText(layer.scheme);
-  writeText(layer.method);
-  if (layer.isQuantized())
-    writeNumber(layer.groupSize < 1 ? 1e18 : layer.groupSize,
-                layer.groupSize == -1  ? "row"
-                : layer.groupSize == 0 ? "tensor"
-                                       : std::to_string(layer.groupSize));
-  else
-    os << "<td class='number' data-value=''></td>";
-  writeText(!layer.isQuantized() ? ""
-            : layer.symmetric    ? "symmetric"
-                                 : "asymmetric");
-  writeOptional(layer.getBitsPerWeight(), "%.3f");
-  writeNumber(layer.floatBytes, formatBytes(layer.floatBytes));
-  writeNumber(layer.bytes, formatBytes(layer.bytes));
-  writeOptional(layer.sqnr, "%.2f");
-  writeOptional(layer.cosine, "%.6f");
-  writeOptional(layer.maxAbsError, "%.3g");
+static Cell makeGroup(const LayerReport &layer) {
+  if (!layer.isQuantized())
+    return {};
+  if (layer.groupSize < 1)
+    return {layer.groupSize ? "row" : "tensor", 1e18};
+  return {std::to_string(layer.groupSize), layer.groupSize};
+}
+
+static Cell makeNote(const LayerReport &layer) {
   std::string note = layer.reason;
   if (!layer.sharedWith.empty())
     note += (note.empty() ? "" : "; ") +
             ("same weight as " + layer.sharedWith + ", counted there");
-  os << "<td class='note'>" << escape(note) << "</td></tr>\n";
+  return {note, {}};
+}
+
+/// "12.34", or "12.34 ± 0.56" for several samples.
+static Cell makeSpread(const std::optional<MeasuredOutput> &measured,
+                       Spread MeasuredOutput::*part, const char *format) {
+  if (!measured)
+    return {};
+  const Spread &spread = (*measured).*part;
+  Cell cell = makeNumber(spread.mean, format);
+  if (measured->samples > 1)
+    cell.text += " \xc2\xb1 " + makeNumber(spread.deviation, format).text;
+  return cell;
+}
+
+static std::vector<Column> makeColumns(const std::vector<LayerReport> &layers) {
+  using Layer = const LayerReport &;
+  std::vector<Column> columns = {
+      {"Layer", false, [](Layer l) { return Cell{l.name, {}}; }},
+      {"Operator", false, [](Layer l) { return Cell{l.operatorType, {}}; }},
+      {"Shape", true,
+       [](Layer l) { return Cell{formatShape(l.shape), l.numWeights}; }},
+      {"Scheme", false, [](Layer l) { return Cell{l.scheme, {}}; }},
+      {"Method", false, [](Layer l) { return Cell{l.method, {}}; }},
+      {"Group", true, makeGroup},
+      {"Codes", false,
+       [](Layer l) {
+         return Cell{!l.isQuantized() ? ""
+                     : l.symmetric    ? "symmetric"
+                                      : "asymmetric",
+                     {}};
+       }},
+      {"Bits", true,
+       [](Layer l) { return makeNumber(l.getBitsPerWeight(), "%.3f"); }},
+      {"Before", true,
+       [](Layer l) { return Cell{formatBytes(l.floatBytes), l.floatBytes}; }},
+      {"After", true,
+       [](Layer l) { return Cell{formatBytes(l.bytes), l.bytes}; }},
+      {"SQNR dB", true, [](Layer l) { return makeNumber(l.sqnr, "%.2f"); }},
+      {"Cosine", true, [](Layer l) { return makeNumber(l.cosine, "%.6f"); }},
+      {"Largest error", true,
+       [](Layer l) { return makeNumber(l.maxAbsError, "%.3g"); }}};
+  if (llvm::any_of(layers, [](Layer l) { return l.outputError.has_value(); }))
+    columns.push_back({"Output dB, weight alone", true, [](Layer l) {
+                         Cell cell = makeNumber(l.getOutputSQNR(), "%.2f");
+                         if (cell.value && l.outputErrorBasis ==
+                                               OutputErrorBasis::MeanSquares)
+                           cell.text = "\xe2\x89\x88 " + cell.text;
+                         return cell;
+                       }});
+  if (llvm::any_of(layers, [](Layer l) { return l.measured.has_value(); })) {
+    columns.push_back({"Output dB, measured", true, [](Layer l) {
+                         return makeSpread(l.measured, &MeasuredOutput::sqnr,
+                                           "%.2f");
+                       }});
+    columns.push_back({"Output cosine", true, [](Layer l) {
+                         return makeSpread(l.measured, &MeasuredOutput::cosine,
+                                           "%.5f");
+                       }});
+  }
+  columns.push_back({"Note", false, makeNote});
+  return columns;
+}
+
+/// Which layers have their histograms in the page: those with the least SQNR,
+/// so that the page of a large model stays small.
+static std::vector<bool>
+chooseHistograms(const std::vector<LayerReport> &layers) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (layers[i].histograms)
+      order.push_back(i);
+  llvm::stable_sort(order, [&](size_t a, size_t b) {
+    return layers[a].sqnr.value_or(maxMeasuredSQNR) <
+           layers[b].sqnr.value_or(maxMeasuredSQNR);
+  });
+  std::vector<bool> chosen(layers.size());
+  for (size_t i : llvm::ArrayRef(order).take_front(maxHistogramsInPage))
+    chosen[i] = true;
+  return chosen;
+}
+
+static void writeCell(llvm::raw_ostream &os, const Column &column,
+                      const LayerReport &layer) {
+  Cell cell = column.make(layer);
+  if (!column.numeric) {
+    bool isNote = StringRef(column.title) == "Note";
+    os << (isNote ? "<td class='note'>" : "<td>") << escapeHTML(cell.text)
+       << "</td>";
+    return;
+  }
+  os << "<td class='number' data-value='";
+  if (cell.value)
+    os << formatv("{0:e8}", *cell.value);
+  os << "'>" << cell.text << "</td>";
+}
+
+/// Sorted by the largest error, relative to the largest weight.
+static void writePictures(llvm::raw_ostream &os, const LayerReport &layer,
+                          bool chosen) {
+  os << "<td class='number' data-value='";
+  if (chosen) {
+    const quantizer::WeightHistograms &shown = *layer.histograms;
+    os << formatv("{0:e8}'><details><summary title='larger'>",
+                  shown.errors.limit / std::max(shown.before.limit, 1e-38));
+    writeHistograms(os, shown);
+    os << "</summary></details></td>";
+  } else {
+    os << "'></td>";
+  }
 }
 
 static void writeTable(llvm::raw_ostream &os,
                        const std::vector<LayerReport> &layers) {
-  const std::pair<const char *, bool> columns[] = {
-      {"Layer", false},        {"Operator", false}, {"Shape", true},
-      {"Scheme", false},       {"Method", false},   {"Group", true},
-      {"Codes", false},        {"Bits", true},      {"Before", true},
-      {"After", true},         {"SQNR dB", true},   {"Cosine", true},
-      {"Largest error", true}, {"Note", false}};
-  os << "<table><thead><tr>";
-  for (auto [title, numeric] : columns)
+  std::vector<Column> columns = makeColumns(layers);
+  std::vector<bool> chosen = chooseHistograms(layers);
+  bool hasHistograms = llvm::is_contained(chosen, true);
+  os << "<table class='sort'><thead><tr>";
+  auto writeTitle = [&](StringRef title, bool numeric) {
     os << formatv("<th scope='col'{0}><button type='button'>{1}</button></th>",
                   numeric ? " class='number'" : "", title);
+  };
+  // Pictures stand beside the name: they are looked for by it.
+  for (const Column &column : columns) {
+    writeTitle(column.title, column.numeric);
+    if (hasHistograms && &column == &columns.front())
+      writeTitle("Weights and errors", true);
+  }
   os << "</tr></thead><tbody>\n";
-  for (const LayerReport &layer : layers)
-    writeRow(os, layer);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    os << "<tr>";
+    for (const Column &column : columns) {
+      writeCell(os, column, layers[i]);
+      if (hasHistograms && &column == &columns.front())
+        writePictures(os, layers[i], chosen[i]);
+    }
+    os << "</tr>\n";
+  }
   os << "</tbody></table>\n";
 }
+
+//===----------------------------------------------------------------------===//
+// Page
+//===----------------------------------------------------------------------===//
 
 static void writeTiles(llvm::raw_ostream &os, const ReportTotals &totals) {
   auto writeTile = [&](StringRef value, StringRef label) {
@@ -305,12 +306,63 @@ static void writeTiles(llvm::raw_ostream &os, const ReportTotals &totals) {
       "layers quantized");
   if (totals.worst)
     writeTile(std::string(formatv("{0:f2} dB", *totals.worst->sqnr)),
-              "lowest SQNR: " + escape(totals.worst->name));
+              "lowest SQNR: " + escapeHTML(totals.worst->name));
   os << "</div>\n";
 }
 
+/// What the pictures show and where the errors of outputs come from.
+static void writeExplanation(llvm::raw_ostream &os, const Report &report) {
+  auto has = [&](auto predicate) {
+    return llvm::any_of(report.layers, predicate);
+  };
+  os << "<p>SQNR is the signal to noise ratio of the weight: 10 dB more is a "
+        "tenth of the squared error.";
+  if (has([](const LayerReport &layer) { return layer.outputError; }))
+    os << " <b>Output, weight alone</b>: that of the layer's output when only "
+          "its own weight is quantized, over the inputs of "
+       << escapeHTML(report.calibration)
+       << "; \xe2\x89\x88 marks an estimate from the mean squares of the "
+          "input channels.";
+  if (has([](const LayerReport &layer) { return layer.measured; }))
+    os << " <b>Output, measured</b>: that of the layer's output in the "
+          "quantized model, the errors of all layers before it included, on "
+          "samples of "
+       << escapeHTML(report.data)
+       << ": mean and standard deviation over the samples.";
+  if (has([](const LayerReport &layer) { return layer.histograms; }))
+    os << formatv(" <b>Histograms</b>: the weight in float (filled) and "
+                  "quantized (line), and the errors; heights are square roots "
+                  "of counts. A click makes one larger. At most {0} layers, "
+                  "those of least SQNR, have them.",
+                  maxHistogramsInPage);
+  os << "</p>\n";
+}
+
+static void writeOutputs(llvm::raw_ostream &os,
+                         const std::vector<OutputReport> &outputs) {
+  os << "<h2>Outputs of the model</h2>\n<div class='card'><table class='plain'>"
+        "<thead><tr><th>Output</th><th class='number'>SQNR dB</th>"
+        "<th class='number'>least</th><th class='number'>Cosine</th>"
+        "<th class='number'>least</th><th class='number'>Samples</th></tr>"
+        "</thead><tbody>\n";
+  auto writeNumber = [&](StringRef text) {
+    os << "<td class='number'>" << text << "</td>";
+  };
+  for (const OutputReport &output : outputs) {
+    const MeasuredOutput &found = output.measured;
+    os << "<tr><td>" << escapeHTML(output.name) << "</td>";
+    writeNumber(makeSpread(found, &MeasuredOutput::sqnr, "%.2f").text);
+    writeNumber(makeNumber(found.sqnr.least, "%.2f").text);
+    writeNumber(makeSpread(found, &MeasuredOutput::cosine, "%.5f").text);
+    writeNumber(makeNumber(found.cosine.least, "%.5f").text);
+    writeNumber(std::to_string(found.samples));
+    os << "</tr>\n";
+  }
+  os << "</tbody></table></div>\n";
+}
+
 void Report::writeHTML(llvm::raw_ostream &os) const {
-  std::string title = escape(model);
+  std::string title = escapeHTML(model);
   os << "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
      << "<meta name='viewport' content='width=device-width, "
         "initial-scale=1'>\n"
@@ -318,11 +370,15 @@ void Report::writeHTML(llvm::raw_ostream &os) const {
      << "<style>" << styleSheet << "</style>\n</head>\n<body>\n<main>\n"
      << "<h1>" << title << "</h1>\n<p>Quantization report</p>\n";
   writeTiles(os, getTotals());
+  if (!outputs.empty())
+    writeOutputs(os, outputs);
   if (layers.empty()) {
     os << "<p>No layer has a weight that can be quantized.</p>\n";
   } else {
-    os << "<h2>Per layer</h2>\n<div class='card'>\n";
-    writePlot(os, layers);
+    os << "<h2>Per layer</h2>\n";
+    writeExplanation(os, *this);
+    os << "<div class='card'>\n";
+    writeLayerPlot(os, layers);
     os << "</div>\n<h2>Figures</h2>\n<div class='card'>\n";
     writeTable(os, layers);
     os << "</div>\n<script>" << script << "</script>\n";

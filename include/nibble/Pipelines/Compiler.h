@@ -45,6 +45,7 @@ public:
 
 private:
   llvm::LogicalResult compile();
+  void requestReport(mlir::ModuleOp module);
   llvm::LogicalResult writeReports(mlir::ModuleOp module);
   llvm::LogicalResult runPhase(mlir::ModuleOp module, Phase phase);
   llvm::LogicalResult printEstimate(mlir::ModuleOp module);

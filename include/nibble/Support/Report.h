@@ -9,6 +9,7 @@
 #ifndef NIBBLE_SUPPORT_REPORT_H
 #define NIBBLE_SUPPORT_REPORT_H
 
+#include "nibble/Quantizer/Histogram.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
@@ -18,6 +19,41 @@
 #include <vector>
 
 namespace nibble {
+
+/// Figures of several samples: their mean, their standard deviation (0 for one
+/// sample) and the least of them.
+struct Spread {
+  double mean = 0, deviation = 0, least = 0;
+
+  static Spread of(llvm::ArrayRef<double> values);
+};
+
+/// How far a tensor of the quantized model is from the float model's, for each
+/// sample. SQNR is in dB, within +-`maxMeasuredSQNR`: what is equal counts as
+/// that much.
+struct MeasuredOutput {
+  int64_t samples = 0;
+  Spread sqnr, cosine;
+};
+constexpr double maxMeasuredSQNR = 160;
+
+/// An output of the whole model.
+struct OutputReport {
+  std::string name;
+  MeasuredOutput measured;
+};
+
+/// What the error of a layer's output was computed from, if it was.
+enum class OutputErrorBasis {
+  None,
+  /// The sum of x x' over the calibration data: exact for the weight's error.
+  Hessian,
+  /// The mean of x^2 of each input channel: an estimate, as if channels were
+  /// not correlated.
+  MeanSquares
+};
+llvm::StringRef stringifyOutputErrorBasis(OutputErrorBasis basis);
+OutputErrorBasis symbolizeOutputErrorBasis(llvm::StringRef name);
 
 /// What quantization did to the weight of one operation.
 struct LayerReport {
@@ -41,12 +77,22 @@ struct LayerReport {
   /// largest |w - w'|, for the weight w and its quantized value w'. Absent for
   /// a float weight; the SQNR of an exact result is infinite and absent too.
   std::optional<double> sqnr, cosine, maxAbsError;
+  /// sum |(W - W') x|^2 / sum |W x|^2 over the calibration data's inputs x of
+  /// the layer, and from which statistics it comes.
+  std::optional<double> outputError;
+  OutputErrorBasis outputErrorBasis = OutputErrorBasis::None;
+  /// The layer's output in the quantized model, with the errors of all layers
+  /// before it and of its activations, beside the float model's.
+  std::optional<MeasuredOutput> measured;
+  std::optional<quantizer::WeightHistograms> histograms;
 
   bool isQuantized() const { return scheme != "none"; }
   /// Bits that one weight takes in truth, scales and zeros counted.
   double getBitsPerWeight() const {
     return numWeights ? 8.0 * bytes / numWeights : 0.0;
   }
+  /// `outputError` in dB, like an SQNR; none if it is not known or zero.
+  std::optional<double> getOutputSQNR() const;
 };
 
 /// Sums over layers; a shared weight counts once.
@@ -66,6 +112,11 @@ struct Report {
   /// What the report is about: the model's file name.
   std::string model;
   std::vector<LayerReport> layers;
+  /// Outputs of the model; empty if nothing was measured.
+  std::vector<OutputReport> outputs;
+  /// File of statistics, and paths of samples, that errors of outputs are of;
+  /// empty without.
+  std::string calibration, data;
 
   ReportTotals getTotals() const;
 

@@ -39,6 +39,12 @@ Report makeReport() {
   conv.sqnr = 20.25;
   conv.cosine = 0.995;
   conv.maxAbsError = 0.03;
+  conv.outputError = 0.001;
+  conv.outputErrorBasis = OutputErrorBasis::MeanSquares;
+  conv.measured = MeasuredOutput{3, Spread::of({20, 21, 25}),
+                                 Spread::of({0.995, 0.996, 0.999})};
+  conv.histograms = quantizer::WeightHistograms{
+      {0.5, {0, 4, 16}}, {0.5, {4, 0, 16}}, {0.03, {1, 2, 1}}};
   report.layers.push_back(conv);
 
   LayerReport head;
@@ -94,9 +100,24 @@ TEST(ReportTest, JSONHasTheFigures) {
   EXPECT_EQ(conv.getNumber("sqnr_db"), 20.25);
   EXPECT_EQ(conv.getNumber("bits_per_weight"), 8.0 * 272 / 432);
   EXPECT_EQ(conv.getArray("shape")->size(), 4u);
+  json::Object &error = *conv.getObject("output_error");
+  EXPECT_EQ(error.getNumber("relative"), 0.001);
+  EXPECT_NEAR(*error.getNumber("sqnr_db"), 30, 1e-9);
+  EXPECT_EQ(error.getString("basis"), "mean-squares");
+  json::Object &measured = *conv.getObject("measured_output");
+  EXPECT_EQ(measured.getInteger("samples"), 3);
+  EXPECT_EQ(measured.getObject("sqnr_db")->getNumber("mean"), 22);
+  EXPECT_NEAR(*measured.getObject("sqnr_db")->getNumber("standard_deviation"),
+              std::sqrt(7.0), 1e-12);
+  EXPECT_EQ(measured.getObject("cosine")->getNumber("least"), 0.995);
+  json::Object &after = *conv.getObject("histograms")->getObject("after");
+  EXPECT_EQ(after.getNumber("limit"), 0.5);
+  EXPECT_EQ(*after.getArray("counts"), json::Array({4, 0, 16}));
   json::Object &head = *layers[1].getAsObject();
   EXPECT_EQ(head.getString("reason"), "a rule keeps it float (q.yaml:7)");
-  EXPECT_FALSE(head.get("sqnr_db"));
+  for (llvm::StringRef key :
+       {"sqnr_db", "output_error", "measured_output", "histograms"})
+    EXPECT_FALSE(head.get(key)) << key.str();
 }
 
 TEST(ReportTest, NamesNeedNotBeUTF8) {
@@ -147,7 +168,43 @@ TEST(ReportTest, HTMLIsOnePage) {
   EXPECT_NE(text.find("prefers-color-scheme: dark"), std::string::npos);
   EXPECT_NE(text.find("20.25"), std::string::npos);
   EXPECT_EQ(llvm::StringRef(text).count("<g class='row'>"), 3u);
+  // A dot in the legend, and one for the weight and the output of the layer.
+  EXPECT_EQ(llvm::StringRef(text).count("<circle"), 3u);
+  EXPECT_EQ(llvm::StringRef(text).count("class='bar'"), 1u);
+  EXPECT_NE(text.find("\xe2\x89\x88 30.00"), std::string::npos);
+  EXPECT_NE(text.find("22.00 \xc2\xb1 2.65"), std::string::npos);
+  EXPECT_EQ(llvm::StringRef(text).count("<details>"), 1u);
+  // 16 of 16 is as high as the box, 4 half as high.
+  EXPECT_NE(text.find("class='before' d='M0 32H32V16H64V1H96V32Z'"),
+            std::string::npos);
+}
+
+TEST(ReportTest, ColumnsOfOutputsAreThereWhenTheyHaveFigures) {
+  Report report = makeReport();
+  report.layers[0].outputError.reset();
+  report.layers[0].measured.reset();
+  report.layers[0].histograms.reset();
+  std::string text = write(report, &Report::writeHTML);
   EXPECT_EQ(llvm::StringRef(text).count("<circle"), 1u);
+  for (llvm::StringRef title :
+       {"Output dB", "Output cosine", "Weights and errors", "<details>"})
+    EXPECT_EQ(text.find(title.str()), std::string::npos) << title.str();
+}
+
+TEST(ReportTest, PagesOfLargeModelsStaySmall) {
+  Report report = makeReport();
+  report.outputs.push_back({"logits", *report.layers[0].measured});
+  LayerReport layer = report.layers[0];
+  layer.histograms->before.counts.assign(quantizer::reportBins, 1);
+  for (int i = 0; i < 5000; ++i) {
+    layer.name = "layer" + std::to_string(i);
+    layer.sqnr = 40 - i * 1e-3;
+    report.layers.push_back(layer);
+  }
+  std::string text = write(report, &Report::writeHTML);
+  EXPECT_EQ(llvm::StringRef(text).count("<details>"), 300u);
+  EXPECT_LT(text.size(), 12u << 20);
+  EXPECT_NE(text.find("Outputs of the model"), std::string::npos);
 }
 
 TEST(ReportTest, EmptyReports) {

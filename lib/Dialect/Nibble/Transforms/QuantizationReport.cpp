@@ -39,6 +39,37 @@ LayerReport describe(QuantizableOpInterface op) {
   return report;
 }
 
+DictionaryAttr toAttr(Builder &b, const quantizer::Histogram &histogram) {
+  return b.getDictionaryAttr(
+      {b.getNamedAttr("limit", b.getF64FloatAttr(histogram.limit)),
+       b.getNamedAttr("counts", b.getDenseI64ArrayAttr(histogram.counts))});
+}
+
+/// False if the attribute is not what `toAttr` makes: a text may be edited.
+bool readHistogram(DictionaryAttr parts, StringRef key,
+                   quantizer::Histogram &histogram) {
+  auto dictionary = parts.getAs<DictionaryAttr>(key);
+  if (!dictionary)
+    return false;
+  auto limit = dictionary.getAs<FloatAttr>("limit");
+  auto counts = dictionary.getAs<DenseI64ArrayAttr>("counts");
+  if (!limit || !counts)
+    return false;
+  histogram = {limit.getValueAsDouble(), counts.asArrayRef().vec()};
+  return true;
+}
+
+std::optional<quantizer::WeightHistograms>
+readHistograms(DictionaryAttr report) {
+  auto parts = report.getAs<DictionaryAttr>("histograms");
+  quantizer::WeightHistograms result;
+  if (!parts || !readHistogram(parts, "before", result.before) ||
+      !readHistogram(parts, "after", result.after) ||
+      !readHistogram(parts, "errors", result.errors))
+    return std::nullopt;
+  return result;
+}
+
 } // namespace
 
 void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
@@ -69,6 +100,17 @@ void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
     add("cosine", b.getF64FloatAttr(*report.cosine));
   if (report.maxAbsError)
     add("max_abs_error", b.getF64FloatAttr(*report.maxAbsError));
+  if (report.outputError)
+    add("output_error", b.getF64FloatAttr(*report.outputError));
+  if (report.outputErrorBasis != OutputErrorBasis::None)
+    addString("output_error_basis",
+              stringifyOutputErrorBasis(report.outputErrorBasis).str());
+  if (report.histograms)
+    add("histograms",
+        b.getDictionaryAttr(
+            {b.getNamedAttr("before", toAttr(b, report.histograms->before)),
+             b.getNamedAttr("after", toAttr(b, report.histograms->after)),
+             b.getNamedAttr("errors", toAttr(b, report.histograms->errors))}));
   if (!report.shape.empty())
     add("shape", b.getDenseI64ArrayAttr(report.shape));
   op->setAttr(reportAttrName, b.getDictionaryAttr(entries));
@@ -107,6 +149,11 @@ std::vector<LayerReport> collectLayerReports(ModuleOp module) {
       getDouble("sqnr_db", report.sqnr);
       getDouble("cosine", report.cosine);
       getDouble("max_abs_error", report.maxAbsError);
+      getDouble("output_error", report.outputError);
+      std::string basis;
+      getString("output_error_basis", basis);
+      report.outputErrorBasis = symbolizeOutputErrorBasis(basis);
+      report.histograms = readHistograms(dictionary);
       if (auto attr = dictionary.getAs<DenseI64ArrayAttr>("shape"))
         report.shape = attr.asArrayRef().vec();
     }

@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Quantizer/ErrorStatistics.h"
+#include "nibble/Quantizer/Histogram.h"
 #include "nibble/Quantizer/Packing.h"
 #include "nibble/Support/Progress.h"
 #include <cmath>
@@ -123,6 +124,17 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
   return constants;
 }
 
+/// What a report wants to know beside sums, if there is to be one.
+void addDetails(QuantizableOpInterface op, const quantizer::WeightView &before,
+                const quantizer::QuantizedWeight &quantized,
+                LayerReport &report) {
+  if (!op->getParentOfType<ModuleOp>()->hasAttr(reportDetailsAttrName))
+    return;
+  std::vector<float> after(before.rows * before.cols);
+  quantizer::dequantize(quantized, after);
+  report.histograms = quantizer::computeHistograms(before, after);
+}
+
 FailureOr<WeightQuantizer::Entry>
 WeightQuantizer::create(QuantizableOpInterface op,
                         const QuantizationRequest &request) {
@@ -191,6 +203,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
     report.sqnr = sqnr;
   report.cosine = statistics.getCosine();
   report.maxAbsError = statistics.maxAbsError;
+  addDetails(op, source, result, report);
   counts.bytesSaved += report.floatBytes - report.bytes;
   return Entry{dequantize, report};
 }

@@ -21,6 +21,10 @@ namespace nibble {
 constexpr llvm::StringLiteral reportAttrName = "nibble.report";
 constexpr llvm::StringLiteral requestAttrName = "nibble.request";
 
+/// Module attribute that asks for what takes time to find out, and space in the
+/// IR: histograms, and errors of outputs.
+constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";
+
 /// Puts `report` on `op` as a discardable dictionary, so that it survives in
 /// textual IR and a pass in a plugin needs nothing but an attribute; name and
 /// operator type are the operation's own.

@@ -7,14 +7,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/RTN.h"
+#include "RowErrors.h"
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <mutex>
 
 using namespace nibble;
 using namespace nibble::quantizer;
@@ -162,41 +161,6 @@ static GroupParameters searchParameters(const QuantizationScheme &scheme,
     }
   }
   return best;
-}
-
-namespace {
-/// The first error in row order, whichever thread finds it first.
-class FirstError {
-public:
-  void report(int64_t row, std::string text) {
-    std::lock_guard<std::mutex> lock(mutex);
-    if (row < errorRow) {
-      errorRow = row;
-      message = std::move(text);
-    }
-  }
-  llvm::Error take() {
-    if (message.empty())
-      return llvm::Error::success();
-    return llvm::createStringError(message);
-  }
-
-private:
-  std::mutex mutex;
-  int64_t errorRow = std::numeric_limits<int64_t>::max();
-  std::string message;
-};
-} // namespace
-
-static std::string describeNonFinite(const float *values, int64_t row,
-                                     int64_t col) {
-  while (std::isfinite(*values)) {
-    ++values;
-    ++col;
-  }
-  return llvm::formatv("weight at row {0}, column {1} is {2}: only finite "
-                       "weights can be quantized",
-                       row, col, std::isnan(*values) ? "NaN" : "infinite");
 }
 
 static std::string describeOverflow(const QuantizationScheme &scheme,

@@ -219,6 +219,8 @@ struct LowerDequantizeRows : OpConversionPattern<DequantizeOp> {
     bool isTable = scheme.getCodebook() == CodebookKind::Table;
     if (scheme.getCodebook() != CodebookKind::Int && !isTable)
       return rewriter.notifyMatchFailure(op, "codebook");
+    if (scheme.getSecondType())
+      return rewriter.notifyMatchFailure(op, "two levels of scales");
 
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getOutput().getType());

@@ -140,7 +140,7 @@ struct Product {
       shape.back() = n;
       auto product = nibble::MatMulOp::create(
           l.b, l.loc, type.clone(shape), x, weight, /*scales=*/Value(),
-          /*zeros=*/Value(), /*group_index=*/Value(), bias,
+          /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(), bias,
           /*residual=*/Value(), /*outs=*/Value(), l.b.getI64IntegerAttr(n),
           l.b.getI64IntegerAttr(k), l.b.getUnitAttr(),
           /*packed_float=*/UnitAttr(), SchemeAttr(), ActivationAttr(),

@@ -156,7 +156,7 @@ struct ConvertBlockTable : OpRewritePattern<Table> {
     auto rows = GatherOp::create(
         rewriter, loc, RankedTensorType::get(shape, rewriter.getF32Type()),
         op.getIndices(), packed->codes, packed->scales, packed->zeros,
-        packed->groupIndex, /*outs=*/Value(),
+        packed->groupIndex, /*second=*/Value(), /*outs=*/Value(),
         rewriter.getI64IntegerAttr(table->rows),
         rewriter.getI64IntegerAttr(table->columns), packed->scheme,
         getLayers(op));

@@ -82,7 +82,8 @@ MatMulOp createMatMul(OpBuilder &b, Operation *op, Value input, Value weight,
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   return MatMulOp::create(
       b, op->getLoc(), type, input, weight, /*scales=*/Value(),
-      /*zeros=*/Value(), /*group_index=*/Value(), bias, /*residual=*/Value(),
+      /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(), bias,
+      /*residual=*/Value(),
       /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
       transposed ? b.getUnitAttr() : UnitAttr(), /*packed_float=*/UnitAttr(),
       SchemeAttr(), ActivationAttr(), getLayers(op));
@@ -244,7 +245,8 @@ struct ConvertConv : OpRewritePattern<onnx::ConvOp> {
         bias = createConstant(rewriter, loc, value->value, value->name);
     rewriter.replaceOpWithNewOp<ConvOp>(
         op, op.getType(), op.getX(), constant, /*scales=*/Value(),
-        /*zeros=*/Value(), /*group_index=*/Value(), bias, /*residual=*/Value(),
+        /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(), bias,
+        /*residual=*/Value(),
         /*outs=*/Value(), rewriter.getDenseI64ArrayAttr(shape),
         rewriter.getDenseI64ArrayAttr(window->strides),
         rewriter.getDenseI64ArrayAttr(window->dilations),
@@ -294,8 +296,8 @@ struct ConvertGather : OpRewritePattern<onnx::GatherOp> {
     Value constant = createConstant(rewriter, loc, weight->value, weight->name);
     auto gather = GatherOp::create(
         rewriter, loc, wide, op.getIndices(), constant, /*scales=*/Value(),
-        /*zeros=*/Value(), /*group_index=*/Value(), /*outs=*/Value(),
-        rewriter.getI64IntegerAttr(table.getDimSize(0)),
+        /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(),
+        /*outs=*/Value(), rewriter.getI64IntegerAttr(table.getDimSize(0)),
         rewriter.getI64IntegerAttr(table.getDimSize(1)), SchemeAttr(),
         getLayers(op));
     Value rows = gather->getResult(0);

@@ -25,8 +25,8 @@ MatMulOp createMatMul(OpBuilder &b, Operation *op, Type type, Value input,
                       Value bias) {
   return MatMulOp::create(
       b, op->getLoc(), type, input, weight.codes, weight.scales, weight.zeros,
-      weight.groupIndex, bias, /*residual=*/Value(), /*outs=*/Value(),
-      b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
+      weight.groupIndex, /*second=*/Value(), bias, /*residual=*/Value(),
+      /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
       /*transpose_weight=*/UnitAttr(), /*packed_float=*/UnitAttr(),
       weight.scheme, ActivationAttr(), getLayers(op));
 }
@@ -222,7 +222,8 @@ struct ConvertDequantizedConv : OpRewritePattern<onnx::ConvOp> {
       return failure();
     rewriter.replaceOpWithNewOp<ConvOp>(
         op, op.getType(), op.getX(), packed->codes, packed->scales,
-        packed->zeros, packed->groupIndex, bias, /*residual=*/Value(),
+        packed->zeros, packed->groupIndex, /*second=*/Value(), bias,
+        /*residual=*/Value(),
         /*outs=*/Value(), rewriter.getDenseI64ArrayAttr(type.getShape()),
         rewriter.getDenseI64ArrayAttr(window->strides),
         rewriter.getDenseI64ArrayAttr(window->dilations),
@@ -254,7 +255,7 @@ struct ConvertDequantizedGather : OpRewritePattern<onnx::GatherOp> {
       return failure();
     rewriter.replaceOpWithNewOp<GatherOp>(
         op, op.getType(), op.getIndices(), packed->codes, packed->scales,
-        packed->zeros, packed->groupIndex, /*outs=*/Value(),
+        packed->zeros, packed->groupIndex, /*second=*/Value(), /*outs=*/Value(),
         rewriter.getI64IntegerAttr(weight->rows),
         rewriter.getI64IntegerAttr(weight->columns), packed->scheme,
         getLayers(op));

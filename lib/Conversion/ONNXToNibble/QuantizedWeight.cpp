@@ -60,7 +60,7 @@ FailureOr<QuantizedWeight> createQuantizedWeight(OpBuilder &builder,
     zero = ZeroKind::None;
   auto scheme = SchemeAttr::get(
       context, CodebookKind::Int, weight.bits, DenseF32ArrayAttr(),
-      weight.group, weight.scaleType, Type(), 0, zero,
+      weight.group, weight.scaleType, Type(), 0, false, false, zero,
       !weight.groupIndex.empty(), /*outliers=*/0, Packing::Rows);
 
   FailureOr<Value> codes =

@@ -103,6 +103,18 @@ static ParseResult parseEnumValue(AsmParser &parser, Enum &result,
   return parser.emitError(loc) << "unknown " << what << " '" << word << "'";
 }
 
+/// `[dynamic] f32 x 256 [offset]`
+static ParseResult parseSecondLevel(AsmParser &parser, Type &type,
+                                    int64_t &group, bool &dynamic,
+                                    bool &offset) {
+  dynamic = succeeded(parser.parseOptionalKeyword("dynamic"));
+  if (parser.parseType(type) || parser.parseKeyword("x") ||
+      parser.parseInteger(group))
+    return failure();
+  offset = succeeded(parser.parseOptionalKeyword("offset"));
+  return success();
+}
+
 Attribute SchemeAttr::parse(AsmParser &parser, Type) {
   CodebookKind kind = CodebookKind::Int;
   unsigned bits = 0;
@@ -111,7 +123,7 @@ Attribute SchemeAttr::parse(AsmParser &parser, Type) {
   Type scaleType = parser.getBuilder().getF32Type(), secondType;
   ZeroKind zero = ZeroKind::None;
   Packing packing = Packing::Rows;
-  bool groupIndex = false;
+  bool groupIndex = false, dynamic = false, offset = false;
   SMLoc start = parser.getCurrentLocation();
   if (parser.parseLess() || parseCodebook(parser, kind, bits, table))
     return {};
@@ -133,8 +145,7 @@ Attribute SchemeAttr::parse(AsmParser &parser, Type) {
       result = parser.parseType(scaleType);
     else if (key == "second")
       result =
-          failure(parser.parseType(secondType) || parser.parseKeyword("x") ||
-                  parser.parseInteger(secondGroup));
+          parseSecondLevel(parser, secondType, secondGroup, dynamic, offset);
     else if (key == "zero")
       result = parseEnumValue<ZeroKind>(parser, zero, "kind of zero",
                                         &symbolizeZeroKind);
@@ -154,9 +165,10 @@ Attribute SchemeAttr::parse(AsmParser &parser, Type) {
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<SchemeAttr>(
-      start, parser.getContext(), kind, bits, table, group, scaleType,
-      secondType, secondGroup, zero, groupIndex, outliers, packing);
+  return parser.getChecked<SchemeAttr>(start, parser.getContext(), kind, bits,
+                                       table, group, scaleType, secondType,
+                                       secondGroup, dynamic, offset, zero,
+                                       groupIndex, outliers, packing);
 }
 
 void SchemeAttr::print(AsmPrinter &printer) const {
@@ -174,7 +186,9 @@ void SchemeAttr::print(AsmPrinter &printer) const {
   }
   printer << ", group = " << getGroup() << ", scale = " << getScaleType();
   if (getSecondType())
-    printer << ", second = " << getSecondType() << " x " << getSecondGroup();
+    printer << ", second = " << (getSecondDynamic() ? "dynamic " : "")
+            << getSecondType() << " x " << getSecondGroup()
+            << (getSecondOffset() ? " offset" : "");
   if (getZero() != ZeroKind::None)
     printer << ", zero = " << stringifyZeroKind(getZero());
   if (getGroupIndex())
@@ -184,12 +198,11 @@ void SchemeAttr::print(AsmPrinter &printer) const {
   printer << ", packing = " << stringifyPacking(getPacking()) << '>';
 }
 
-LogicalResult
-SchemeAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                   CodebookKind codebook, unsigned bits,
-                   DenseF32ArrayAttr table, int64_t group, Type scaleType,
-                   Type secondType, int64_t secondGroup, ZeroKind zero,
-                   bool groupIndex, int64_t outliers, Packing packing) {
+LogicalResult SchemeAttr::verify(
+    llvm::function_ref<InFlightDiagnostic()> emitError, CodebookKind codebook,
+    unsigned bits, DenseF32ArrayAttr table, int64_t group, Type scaleType,
+    Type secondType, int64_t secondGroup, bool secondDynamic, bool secondOffset,
+    ZeroKind zero, bool groupIndex, int64_t outliers, Packing packing) {
   if (codebook == CodebookKind::Int && (bits < 2 || bits > 8))
     return emitError() << "expected 2 to 8 bits, got " << bits;
   if (codebook == CodebookKind::Table) {
@@ -214,6 +227,8 @@ SchemeAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "expected a second level of f32, f16 or bf16 for at "
                           "least one scale, got "
                        << secondType << " x " << secondGroup;
+  if (!secondType && (secondGroup != 0 || secondDynamic || secondOffset))
+    return emitError() << "expected a type for the second level, got none";
   if (outliers < 0)
     return emitError() << "expected 0 or more outlier columns, got "
                        << outliers;
@@ -251,22 +266,42 @@ SmallVector<int64_t> SchemeAttr::getScalesShape(int64_t n, int64_t k) const {
   return {llvm::divideCeilSigned(n, panelRows), groups, panelRows};
 }
 
+SmallVector<int64_t> SchemeAttr::getSecondShape(int64_t n, int64_t k) const {
+  int64_t groups = getNumGroups(k), length = getSecondGroup();
+  int64_t rows = (getSecondOffset() ? 2 : 1) * (hasFloatZeros() ? 2 : 1);
+  if (getPacking() == Packing::Panel && groups % length == 0)
+    return {rows, llvm::divideCeilSigned(n, panelRows), groups / length,
+            panelRows};
+  return {rows, llvm::divideCeilSigned(n * groups, length)};
+}
+
+Type SchemeAttr::getScaleElementType() const {
+  return getSecondType() ? IntegerType::get(getContext(), 8) : getScaleType();
+}
+
+Type SchemeAttr::getZeroElementType() const {
+  return hasFloatZeros() ? getScaleElementType()
+                         : IntegerType::get(getContext(), 8);
+}
+
 SchemeAttr SchemeAttr::withPacking(Packing packing) const {
   return get(getContext(), getCodebook(), getBits(), getTable(), getGroup(),
-             getScaleType(), getSecondType(), getSecondGroup(), getZero(),
-             getGroupIndex(), getOutliers(), packing);
+             getScaleType(), getSecondType(), getSecondGroup(),
+             getSecondDynamic(), getSecondOffset(), getZero(), getGroupIndex(),
+             getOutliers(), packing);
 }
 
 double SchemeAttr::getBitsPerWeight(int64_t k) const {
   double scaleBits = getScaleType().getIntOrFloatBitWidth();
   if (getSecondType())
-    scaleBits =
-        8 + getSecondType().getIntOrFloatBitWidth() / double(getSecondGroup());
+    scaleBits = 8 + (getSecondOffset() ? 2 : 1) *
+                        getSecondType().getIntOrFloatBitWidth() /
+                        double(getSecondGroup());
   double zeroBits = 0;
   if (getZero() == ZeroKind::Integer)
     zeroBits = 8; // One byte each, as the kernels read them.
-  else if (getZero() != ZeroKind::None)
-    zeroBits = getScaleType().getIntOrFloatBitWidth();
+  else if (hasFloatZeros())
+    zeroBits = scaleBits;
   double length = std::max<int64_t>(k, 1);
   return getBits() + getNumGroups(k) * (scaleBits + zeroBits) / length;
 }

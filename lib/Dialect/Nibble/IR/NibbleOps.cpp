@@ -39,6 +39,17 @@ StringRef ConstantOp::getName() {
 }
 
 //===----------------------------------------------------------------------===//
+// ObserveOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ObserveOp::verify() {
+  int64_t id = getId();
+  if (id < 0)
+    return emitOpError("expected an id of at least 0, got ") << id;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // What the fused operations share
 //===----------------------------------------------------------------------===//
 
@@ -59,18 +70,19 @@ static void getFusedEffects(
 }
 
 template <typename OpTy>
-static void setQuantized(OpTy op, Value codes, Value scales, Value zeros,
-                         Value groupIndex, SchemeAttr scheme) {
-  op.getWeightMutable().assign(codes);
+static void setQuantized(OpTy op, const QuantizedWeightValues &values,
+                         SchemeAttr scheme) {
+  op.getWeightMutable().assign(values.codes);
   auto assign = [](MutableOperandRange range, Value value) {
     if (value)
       range.assign(value);
     else
       range.clear();
   };
-  assign(op.getScalesMutable(), scales);
-  assign(op.getZerosMutable(), zeros);
-  assign(op.getGroupIndexMutable(), groupIndex);
+  assign(op.getScalesMutable(), values.scales);
+  assign(op.getZerosMutable(), values.zeros);
+  assign(op.getGroupIndexMutable(), values.groupIndex);
+  assign(op.getSecondMutable(), values.second);
   op.setSchemeAttr(scheme);
 }
 
@@ -89,9 +101,13 @@ static StringRef getOperatorTypeOr(Operation *op, StringRef usual) {
   }                                                                            \
   OpOperand &OP::getWeightOperand() { return getWeightMutable(); }             \
   StringRef OP::getOperatorType() { return getOperatorTypeOr(*this, TYPE); }   \
-  void OP::setQuantizedWeight(Value codes, Value scales, Value zeros,          \
-                              Value groupIndex, SchemeAttr scheme) {           \
-    setQuantized(*this, codes, scales, zeros, groupIndex, scheme);             \
+  void OP::setQuantizedWeight(const QuantizedWeightValues &values,             \
+                              SchemeAttr scheme) {                             \
+    setQuantized(*this, values, scheme);                                       \
+  }                                                                            \
+  QuantizedWeightValues OP::getQuantizedWeight() {                             \
+    return {getWeight(), getScales(), getZeros(), getGroupIndex(),             \
+            getSecond()};                                                      \
   }
 
 NIBBLE_FUSED_METHODS(MatMulOp, "MatMul")
@@ -116,6 +132,27 @@ void QuantizeDynamicOp::getEffects(
         &effects) {
   getFusedEffects(*this, {getCodesOut(), getScalesOut(), getZerosOut()},
                   effects);
+}
+
+void QuantizeOutliersOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(
+      *this, {getCodesOut(), getScalesOut(), getColumnsOut(), getCountOut()},
+      effects);
+}
+
+void MatMulOutliersOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, {getOuts()}, effects);
+}
+
+void ObserveOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  getFusedEffects(*this, {}, effects);
+  effects.emplace_back(MemoryEffects::Write::get());
 }
 
 void AttentionOp::getEffects(

@@ -25,13 +25,18 @@ OpFoldResult getSize(OpBuilder &b, Location loc, Value value, int64_t dim) {
   return linalg::createOrFoldDimOp(b, loc, value, dim);
 }
 
+SmallVector<OpFoldResult> getSizes(OpBuilder &b, Location loc, Value value) {
+  int64_t rank = cast<ShapedType>(value.getType()).getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t d = 0; d < rank; ++d)
+    sizes.push_back(getSize(b, loc, value, d));
+  return sizes;
+}
+
 template <typename OpTy>
 void reifyMatMul(OpTy op, OpBuilder &b, ReifiedRankedShapedTypeDims &shapes) {
-  int64_t rank = cast<ShapedType>(op.getInput().getType()).getRank();
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t d = 0; d + 1 < rank; ++d)
-    sizes.push_back(getSize(b, op.getLoc(), op.getInput(), d));
-  sizes.push_back(b.getIndexAttr(op.getN()));
+  SmallVector<OpFoldResult> sizes = getSizes(b, op.getLoc(), op.getInput());
+  sizes.back() = b.getIndexAttr(op.getN());
   shapes.push_back(std::move(sizes));
 }
 
@@ -89,14 +94,31 @@ AttentionOp::reifyResultShapes(OpBuilder &b,
 LogicalResult
 QuantizeDynamicOp::reifyResultShapes(OpBuilder &b,
                                      ReifiedRankedShapedTypeDims &shapes) {
-  int64_t rank = cast<ShapedType>(getInput().getType()).getRank();
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t d = 0; d < rank; ++d)
-    sizes.push_back(getSize(b, getLoc(), getInput(), d));
+  SmallVector<OpFoldResult> sizes = getSizes(b, getLoc(), getInput());
   SmallVector<OpFoldResult> rows(ArrayRef(sizes).take_front(getRowRank()));
   shapes.push_back(std::move(sizes));
   shapes.push_back(rows);
   shapes.push_back(std::move(rows));
+  return success();
+}
+
+LogicalResult
+QuantizeOutliersOp::reifyResultShapes(OpBuilder &b,
+                                      ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> sizes = getSizes(b, getLoc(), getInput());
+  SmallVector<OpFoldResult> rows(ArrayRef(sizes).drop_back());
+  SmallVector<OpFoldResult> columns = {sizes.back()};
+  shapes.push_back(std::move(sizes));
+  shapes.push_back(std::move(rows));
+  shapes.push_back(std::move(columns));
+  shapes.push_back({b.getIndexAttr(1)});
+  return success();
+}
+
+LogicalResult
+MatMulOutliersOp::reifyResultShapes(OpBuilder &b,
+                                    ReifiedRankedShapedTypeDims &shapes) {
+  reifyMatMul(*this, b, shapes);
   return success();
 }
 
@@ -115,10 +137,7 @@ ConvIntegerOp::reifyResultShapes(OpBuilder &b,
 
 LogicalResult GatherOp::reifyResultShapes(OpBuilder &b,
                                           ReifiedRankedShapedTypeDims &shapes) {
-  int64_t rank = cast<ShapedType>(getIndices().getType()).getRank();
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t d = 0; d < rank; ++d)
-    sizes.push_back(getSize(b, getLoc(), getIndices(), d));
+  SmallVector<OpFoldResult> sizes = getSizes(b, getLoc(), getIndices());
   sizes.push_back(b.getIndexAttr(getWidth()));
   shapes.push_back(std::move(sizes));
   return success();

@@ -25,50 +25,50 @@ LogicalResult verifyPresence(Operation *op, StringRef what, Value value,
 
 /// Parts of a scheme that have no operand to hold them yet.
 LogicalResult verifySupported(Operation *op, SchemeAttr scheme) {
-  if (scheme.getSecondType())
-    return op->emitOpError("expected a scheme of one level of scales, got ")
-           << scheme;
   if (scheme.getOutliers())
     return op->emitOpError("expected a scheme without outlier columns, got ")
            << scheme;
   return success();
 }
 
-Type getZeroElementType(SchemeAttr scheme) {
-  if (scheme.getZero() == ZeroKind::Integer)
-    return IntegerType::get(scheme.getContext(), 8);
-  return scheme.getScaleType();
-}
-
-/// Codes, scales, zeros and group index of `n` packed rows of `k`.
+/// Codes of `n` packed rows of `k`, and what belongs to them.
 LogicalResult verifyPacked(Operation *op, SchemeAttr scheme, int64_t n,
-                           int64_t k, Value codes, Value scales, Value zeros,
-                           Value groupIndex) {
+                           int64_t k, const QuantizedWeightValues &values) {
   if (scheme.getPacking() == Packing::Plain)
     return op->emitOpError("expected packing rows or panel, got plain");
   if (failed(verifySupported(op, scheme)))
     return failure();
-  Type i8 = IntegerType::get(op->getContext(), 8);
+  struct Part {
+    StringRef name;
+    Value value;
+    bool expected;
+    Type element;
+    SmallVector<int64_t> shape;
+  };
+  MLIRContext *context = op->getContext();
   SmallVector<int64_t> scalesShape = scheme.getScalesShape(n, k);
-  if (failed(verifyElement(op, "codes", codes, i8)) ||
-      failed(verifyShape(op, "codes", codes, scheme.getCodesShape(n, k))) ||
-      failed(verifyPresence(op, "scales", scales, true, scheme)) ||
-      failed(verifyElement(op, "scales", scales, scheme.getScaleType())) ||
-      failed(verifyShape(op, "scales", scales, scalesShape)) ||
-      failed(verifyPresence(op, "zeros", zeros, scheme.hasZeros(), scheme)) ||
-      failed(verifyPresence(op, "group_index", groupIndex,
-                            scheme.getGroupIndex(), scheme)))
-    return failure();
-  if (zeros &&
-      (failed(verifyElement(op, "zeros", zeros, getZeroElementType(scheme))) ||
-       failed(verifyShape(op, "zeros", zeros, scalesShape))))
-    return failure();
-  if (groupIndex) {
-    if (!getShaped(groupIndex).getElementType().isInteger(32))
-      return op->emitOpError("expected group_index of element type i32, got ")
-             << getShaped(groupIndex).getElementType();
-    return verifyShape(op, "group_index", groupIndex, {k});
-  }
+  bool hasSecond = static_cast<bool>(scheme.getSecondType());
+  Part parts[] = {
+      {"codes", values.codes, true, IntegerType::get(context, 8),
+       scheme.getCodesShape(n, k)},
+      {"scales", values.scales, true, scheme.getScaleElementType(),
+       scalesShape},
+      {"zeros", values.zeros, scheme.hasZeros(), scheme.getZeroElementType(),
+       scalesShape},
+      {"group_index",
+       values.groupIndex,
+       scheme.getGroupIndex(),
+       IntegerType::get(context, 32),
+       {k}},
+      {"second", values.second, hasSecond, scheme.getSecondType(),
+       hasSecond ? scheme.getSecondShape(n, k) : SmallVector<int64_t>()}};
+  for (const Part &part : parts)
+    if (failed(
+            verifyPresence(op, part.name, part.value, part.expected, scheme)) ||
+        (part.value &&
+         (failed(verifyElement(op, part.name, part.value, part.element)) ||
+          failed(verifyShape(op, part.name, part.value, part.shape)))))
+      return failure();
   return success();
 }
 
@@ -81,12 +81,12 @@ LogicalResult verifyWeight(OpTy op, ArrayRef<int64_t> shape, bool packedFloat) {
     if (packedFloat)
       return op.emitOpError("expected packed_float without a scheme, got ")
              << scheme;
-    return verifyPacked(op, scheme, view.rows, view.columns, op.getWeight(),
-                        op.getScales(), op.getZeros(), op.getGroupIndex());
+    return verifyPacked(op, scheme, view.rows, view.columns,
+                        op.getQuantizedWeight());
   }
-  if (op.getScales() || op.getZeros() || op.getGroupIndex())
-    return op.emitOpError("expected a scheme with scales, zeros or "
-                          "group_index, got none");
+  if (op.getScales() || op.getZeros() || op.getGroupIndex() || op.getSecond())
+    return op.emitOpError("expected a scheme with scales, zeros, group_index "
+                          "or second, got none");
   if (!isFloat(op.getWeight()))
     return op.emitOpError("expected a weight of floats without a scheme, got ")
            << op.getWeight().getType();
@@ -129,6 +129,10 @@ LogicalResult verifyPlain(Operation *op, SchemeAttr scheme, int64_t axis,
     return op->emitOpError("expected an integer codebook with packing plain, "
                            "got ")
            << scheme;
+  if (scheme.getSecondType())
+    return op->emitOpError("expected one level of scales with packing plain, "
+                           "got ")
+           << scheme;
   if (failed(verifySupported(op, scheme)))
     return failure();
   Type i8 = IntegerType::get(op->getContext(), 8);
@@ -164,7 +168,7 @@ LogicalResult verifyPlain(Operation *op, SchemeAttr scheme, int64_t axis,
     return failure();
   if (!zero)
     return success();
-  if (failed(verifyElement(op, "zeros", zero, getZeroElementType(scheme))))
+  if (failed(verifyElement(op, "zeros", zero, scheme.getZeroElementType())))
     return failure();
   return verifyShape(op, "zeros", zero, getShaped(scale).getShape());
 }
@@ -188,9 +192,9 @@ LogicalResult DequantizeOp::verify() {
   if (scheme.getPacking() == Packing::Panel)
     return emitOpError("expected packing plain or rows, got panel");
   if (scheme.getPacking() == Packing::Plain) {
-    if (getTranspose() || getGroupIndex())
-      return emitOpError("expected packing rows with transpose or group_index, "
-                         "got plain");
+    if (getTranspose() || getGroupIndex() || getSecond())
+      return emitOpError("expected packing rows with transpose, group_index or "
+                         "second, got plain");
     return verifyPlain(*this, scheme, getAxis(), getCodes(), getOutput(),
                        getScales(), getZeros());
   }
@@ -202,8 +206,9 @@ LogicalResult DequantizeOp::verify() {
            << type;
   int64_t n = getTranspose() ? type.getShape().back() : type.getShape()[0];
   int64_t k = n == 0 ? 0 : type.getNumElements() / n;
-  return verifyPacked(*this, scheme, n, k, getCodes(), getScales(), getZeros(),
-                      getGroupIndex());
+  return verifyPacked(
+      *this, scheme, n, k,
+      {getCodes(), getScales(), getZeros(), getGroupIndex(), getSecond()});
 }
 
 LogicalResult MatMulOp::verify() {

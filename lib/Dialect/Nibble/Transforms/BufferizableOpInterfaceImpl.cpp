@@ -112,21 +112,21 @@ protected:
   }
 };
 
-/// The operation on memrefs; `buffers` are its operands and `outs`, the last
-/// group of operands, which is empty on tensors.
+/// The operation on memrefs; `buffers` are its operands and then one for each
+/// of its results, the last operands, which are absent on tensors.
 template <typename OpTy>
 void createOnBuffers(OpTy op, RewriterBase &rewriter, ArrayRef<Value> buffers) {
   NamedAttrList attributes(op->getAttrs());
   SmallVector<int32_t> segments =
       llvm::to_vector(op.getProperties().operandSegmentSizes);
-  segments.back() = 1;
+  llvm::fill(MutableArrayRef(segments).take_back(op->getNumResults()), 1);
   attributes.set(op.getOperandSegmentSizeAttr(),
                  rewriter.getDenseI32ArrayAttr(segments));
   OpTy::create(rewriter, op.getLoc(), TypeRange(), buffers,
                attributes.getAttrs());
 }
 
-/// Products: one result.
+/// Buffers in the place of results.
 template <typename OpTy>
 struct FusedModel : public NewBufferModel<FusedModel<OpTy>, OpTy> {
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
@@ -138,7 +138,8 @@ struct FusedModel : public NewBufferModel<FusedModel<OpTy>, OpTy> {
       return failure();
 
     createOnBuffers(fused, rewriter, buffers);
-    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    replaceOpWithBufferizedValues(
+        rewriter, op, ArrayRef(buffers).take_back(op->getNumResults()));
     return success();
   }
 };
@@ -175,19 +176,34 @@ struct AttentionModel : public NewBufferModel<AttentionModel, AttentionOp> {
   }
 };
 
-struct QuantizeDynamicModel
-    : public NewBufferModel<QuantizeDynamicModel, QuantizeDynamicOp> {
+/// Reads its operand and has no result.
+struct ObserveModel
+    : public BufferizableOpInterface::ExternalModel<ObserveModel, ObserveOp> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
+                              const AnalysisState &state) const {
+    return true;
+  }
+
+  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand,
+                               const AnalysisState &state) const {
+    return false;
+  }
+
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand,
+                                      const AnalysisState &state) const {
+    return {};
+  }
+
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options,
                           BufferizationState &state) const {
-    auto quantize = cast<QuantizeDynamicOp>(op);
-    SmallVector<Value> buffers;
-    if (failed(createBuffers(quantize, rewriter, options, state, buffers)))
+    auto observe = cast<ObserveOp>(op);
+    FailureOr<Value> buffer =
+        getBuffer(rewriter, observe.getInput(), options, state);
+    if (failed(buffer))
       return failure();
-    QuantizeDynamicOp::create(rewriter, op->getLoc(), TypeRange(), buffers[0],
-                              buffers[1], buffers[2], buffers[3],
-                              quantize.getRowRank());
-    replaceOpWithBufferizedValues(rewriter, op, ArrayRef(buffers).drop_front());
+    rewriter.modifyOpInPlace(
+        op, [&] { observe.getInputMutable().assign(*buffer); });
     return success();
   }
 };
@@ -200,7 +216,11 @@ void registerBufferizableOpInterfaceExternalModels(DialectRegistry &registry) {
     MatMulOp::attachInterface<FusedModel<MatMulOp>>(*context);
     ConvOp::attachInterface<FusedModel<ConvOp>>(*context);
     GatherOp::attachInterface<FusedModel<GatherOp>>(*context);
-    QuantizeDynamicOp::attachInterface<QuantizeDynamicModel>(*context);
+    QuantizeDynamicOp::attachInterface<FusedModel<QuantizeDynamicOp>>(*context);
+    QuantizeOutliersOp::attachInterface<FusedModel<QuantizeOutliersOp>>(
+        *context);
+    MatMulOutliersOp::attachInterface<FusedModel<MatMulOutliersOp>>(*context);
+    ObserveOp::attachInterface<ObserveModel>(*context);
     MatMulIntegerOp::attachInterface<FusedModel<MatMulIntegerOp>>(*context);
     ConvIntegerOp::attachInterface<FusedModel<ConvIntegerOp>>(*context);
     AttentionOp::attachInterface<AttentionModel>(*context);

@@ -48,8 +48,9 @@ struct FuseDequantize : OpInterfaceRewritePattern<QuantizableOpInterface> {
     if (!hasSameRows(dequantize, op))
       return rewriter.notifyMatchFailure(op, "rows of the weight differ");
     rewriter.modifyOpInPlace(op, [&] {
-      op.setQuantizedWeight(dequantize.getCodes(), dequantize.getScales(),
-                            dequantize.getZeros(), dequantize.getGroupIndex(),
+      op.setQuantizedWeight({dequantize.getCodes(), dequantize.getScales(),
+                             dequantize.getZeros(), dequantize.getGroupIndex(),
+                             dequantize.getSecond()},
                             dequantize.getScheme());
     });
     return success();

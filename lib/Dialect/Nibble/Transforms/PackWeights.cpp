@@ -79,15 +79,14 @@ private:
     if (SchemeAttr scheme = op.getSchemeAttr()) {
       if (scheme.getPacking() != Packing::Rows)
         return success();
-      return packQuantized(quantizable, op.getScales(), op.getZeros(),
-                           op.getGroupIndex(), scheme, view);
+      return packQuantized(quantizable, scheme, view);
     }
     return packFloat(op, view);
   }
 
-  LogicalResult packQuantized(QuantizableOpInterface op, Value scales,
-                              Value zeros, Value groupIndex, SchemeAttr scheme,
+  LogicalResult packQuantized(QuantizableOpInterface op, SchemeAttr scheme,
                               const WeightView &view) {
+    QuantizedWeightValues old = op.getQuantizedWeight();
     int64_t rows = view.rows, columns = view.columns;
     SchemeAttr panels = scheme.withPacking(Packing::Panel);
     auto packCodes = [&](const ConstantData &data,
@@ -103,17 +102,38 @@ private:
                                  data.getStorageBits() / 8, out);
     };
     SmallVector<int64_t> groupShape = panels.getScalesShape(rows, columns);
+    SmallVector<int64_t> secondShape;
+    auto packSecond = [&](const ConstantData &data,
+                          MutableArrayRef<uint8_t> out) {
+      ArrayRef<uint8_t> bytes = asUnsigned(data.getBytes());
+      size_t size = bytes.size() / secondShape[0];
+      size_t newSize = out.size() / secondShape[0];
+      for (int64_t i = 0; i < secondShape[0]; ++i)
+        quantizer::packGroupPanels(bytes.slice(i * size, size), rows,
+                                   secondShape[2], data.getStorageBits() / 8,
+                                   out.slice(i * newSize, newSize));
+    };
     FailureOr<Value> newCodes =
-        repack(op.getWeightOperand().get(), panels.getCodesShape(rows, columns),
-               scheme, view, packCodes);
+        repack(old.codes, panels.getCodesShape(rows, columns), scheme, view,
+               packCodes);
     FailureOr<Value> newScales =
-        repack(scales, groupShape, scheme, view, packGroups);
-    FailureOr<Value> newZeros = Value();
-    if (zeros)
-      newZeros = repack(zeros, groupShape, scheme, view, packGroups);
-    if (failed(newCodes) || failed(newScales) || failed(newZeros))
+        repack(old.scales, groupShape, scheme, view, packGroups);
+    FailureOr<Value> newZeros = Value(), newSecond = old.second;
+    if (old.zeros)
+      newZeros = repack(old.zeros, groupShape, scheme, view, packGroups);
+    if (old.second) {
+      secondShape = panels.getSecondShape(rows, columns);
+      // Where its groups do not end with rows it keeps its order.
+      if (secondShape.size() > 2)
+        newSecond = repack(old.second, secondShape, scheme, view, packSecond);
+      else
+        packed[getKey(old.second, scheme, view)] = old.second;
+    }
+    if (failed(newCodes) || failed(newScales) || failed(newZeros) ||
+        failed(newSecond))
       return failure();
-    op.setQuantizedWeight(*newCodes, *newScales, *newZeros, groupIndex, panels);
+    op.setQuantizedWeight(
+        {*newCodes, *newScales, *newZeros, old.groupIndex, *newSecond}, panels);
     ++numPacked;
     return success();
   }
@@ -151,17 +171,17 @@ private:
     auto find = [&](Value value) {
       return value ? packed.lookup(getKey(value, scheme, view)) : Value();
     };
-    Value weight = find(op.getWeight());
-    Value scales = find(op.getScales()), zeros = find(op.getZeros());
-    if (!weight || bool(scales) != bool(op.getScales()) ||
-        bool(zeros) != bool(op.getZeros()))
+    QuantizedWeightValues old = op.getQuantizedWeight();
+    Value weight = find(old.codes), scales = find(old.scales);
+    Value zeros = find(old.zeros), second = find(old.second);
+    if (!weight || bool(scales) != bool(old.scales) ||
+        bool(zeros) != bool(old.zeros) || bool(second) != bool(old.second))
       return;
     ++numShared;
     if (!scheme)
       return op.getWeightMutable().assign(weight);
-    cast<QuantizableOpInterface>(*op).setQuantizedWeight(
-        weight, scales, zeros, op.getGroupIndex(),
-        scheme.withPacking(Packing::Panel));
+    op.setQuantizedWeight({weight, scales, zeros, old.groupIndex, second},
+                          scheme.withPacking(Packing::Panel));
   }
 
   /// What decides the order of a packed constant. Codes are in rows, whatever

@@ -85,6 +85,10 @@ private:
         !op.getResult())
       return op.emitOpError("expected a constant group_index of a weight in "
                             "rows packing, on tensors");
+    if (scheme.getSecondType())
+      return op.emitOpError("expected one level of scales with a group_index, "
+                            "got ")
+             << scheme;
     int64_t n = op.getN(), k = op.getK(), numGroups = scheme.getNumGroups(k);
     std::vector<int64_t> groupOf(k);
     if (failed(index->expanded().readIntegers(0, groupOf)))
@@ -98,7 +102,7 @@ private:
     auto sorted = SchemeAttr::get(
         op.getContext(), scheme.getCodebook(), scheme.getBits(),
         scheme.getTable(), order.length, scheme.getScaleType(), Type(), 0,
-        scheme.getZero(), /*groupIndex=*/false, 0, Packing::Rows);
+        false, false, scheme.getZero(), /*groupIndex=*/false, 0, Packing::Rows);
 
     FailureOr<Value> codes =
         remake(op.getWeight(), sorted.getCodesShape(n, newK),
@@ -136,7 +140,7 @@ private:
       return failure();
     op.getInputMutable().assign(*input);
     op.setK(newK);
-    op.setQuantizedWeight(*codes, *scales, *zeros, Value(), sorted);
+    op.setQuantizedWeight({*codes, *scales, *zeros, Value(), Value()}, sorted);
     ++numSorted;
     return success();
   }

@@ -180,8 +180,8 @@ WeightQuantizer::create(QuantizableOpInterface op,
   Value zeros = constants->zeros ? constants->zeros.getResult() : Value();
   auto dequantize = DequantizeOp::create(
       b, weight.getLoc(), type, constants->codes, constants->scales, zeros,
-      /*group_index=*/Value(), scheme, b.getI64IntegerAttr(1),
-      isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
+      /*group_index=*/Value(), /*second=*/Value(), scheme,
+      b.getI64IntegerAttr(1), isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
       /*unsigned_codes=*/UnitAttr());
 
   LayerReport report;

@@ -32,6 +32,23 @@ LogicalResult MicrosoftMatMulNBitsOp::inferShapes(InferContext &context) {
   return success();
 }
 
+LogicalResult MicrosoftMatMulBnb4Op::inferShapes(InferContext &context) {
+  std::optional<Shape> a = context.getShape(0);
+  if (!a)
+    return success();
+  if (failed(context.checkRank("A", *a, 1, INT_MAX)))
+    return failure();
+  bool transposed = getTransB() != 0;
+  int64_t inner = transposed ? getK() : getN();
+  if (a->back().isConstant() && !a->back().isConstant(inner))
+    return context.emitError() << "A has shape " << toString(*a)
+                               << ", expected a last dimension of "
+                               << (transposed ? "K = " : "N = ") << inner;
+  a->back() = Dim(static_cast<int64_t>(transposed ? getN() : getK()));
+  context.setShape(0, *a);
+  return success();
+}
+
 LogicalResult
 MicrosoftGatherBlockQuantizedOp::inferShapes(InferContext &context) {
   std::optional<Shape> data = context.getShape(0),

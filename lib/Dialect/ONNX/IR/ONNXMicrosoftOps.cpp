@@ -81,6 +81,33 @@ LogicalResult MicrosoftMatMulNBitsOp::verify() {
   return success();
 }
 
+LogicalResult MicrosoftMatMulBnb4Op::verify() {
+  int64_t block = getBlockSize(), n = getN(), k = getK(), count = 0;
+  if (failed(verifyAtLeast(*this, "N", n, 1)) ||
+      failed(verifyAtLeast(*this, "K", k, 1)))
+    return failure();
+  if (block < 16 || !llvm::isPowerOf2_64(block) || block > (1 << 30))
+    return emitOpError() << "block_size is " << block
+                         << ", expected a power of two of at least 16";
+  if (getQuantType() != 0 && getQuantType() != 1)
+    return emitOpError() << "quant_type is " << getQuantType()
+                         << ", expected 0 (FP4) or 1 (NF4)";
+  if (llvm::MulOverflow(n, k, count))
+    return emitOpError() << "a weight of " << n << " rows of " << k
+                         << " is too large";
+  auto check = [&](StringRef what, Value value,
+                   int64_t expected) -> LogicalResult {
+    if (std::optional<int64_t> got = getOtherCount(value, expected))
+      return emitOpError() << what << " has " << *got << " elements, expected "
+                           << expected << " for N = " << n << ", K = " << k
+                           << " and block_size = " << block;
+    return success();
+  };
+  if (failed(check("B", getB(), count / 2 + count % 2)))
+    return failure();
+  return check("absmax", getAbsmax(), llvm::divideCeil(count, block));
+}
+
 LogicalResult MicrosoftQLinearConcatOp::verify() {
   size_t count = getInputs().size();
   if (count == 0 || count % 3 != 0)

@@ -35,6 +35,11 @@
 
 // -----
 
+// expected-error @+1 {{expected a second level of f32, f16 or bf16 for at least one scale, got 'f32' x 0}}
+#s = #nibble.scheme<nf4, group = 64, second = dynamic f32 x 0>
+
+// -----
+
 // expected-error @+1 {{expected a group of 1 or more with group_index, got -1}}
 #s = #nibble.scheme<int4, group = -1, scale = f16, group_index>
 

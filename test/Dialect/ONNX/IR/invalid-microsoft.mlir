@@ -41,3 +41,19 @@ func.func @concat(%s: tensor<f32>, %z: tensor<ui8>, %x: tensor<2xui8>) -> tensor
   %y = onnx.microsoft.QLinearConcat(%s, %z, %x, %s) {axis = 0 : i64} : (tensor<f32>, tensor<ui8>, tensor<2xui8>, tensor<f32>) -> tensor<2xui8>
   return %y : tensor<2xui8>
 }
+
+// -----
+
+func.func @bnb4_type(%a: tensor<2x64xf32>, %b: tensor<1024xui8>, %s: tensor<64xf32>) -> tensor<2x32xf32> {
+  // expected-error@+1 {{quant_type is 2, expected 0 (FP4) or 1 (NF4)}}
+  %y = onnx.microsoft.MatMulBnb4(%a, %b, %s) {K = 64 : i64, N = 32 : i64, block_size = 32 : i64, quant_type = 2 : i64} : (tensor<2x64xf32>, tensor<1024xui8>, tensor<64xf32>) -> tensor<2x32xf32>
+  return %y : tensor<2x32xf32>
+}
+
+// -----
+
+func.func @bnb4_blocks(%a: tensor<2x5xf32>, %b: tensor<8xui8>, %s: tensor<2xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{absmax has 2 elements, expected 1 for N = 3, K = 5 and block_size = 16}}
+  %y = onnx.microsoft.MatMulBnb4(%a, %b, %s) {K = 5 : i64, N = 3 : i64, block_size = 16 : i64, quant_type = 1 : i64} : (tensor<2x5xf32>, tensor<8xui8>, tensor<2xf32>) -> tensor<2x3xf32>
+  return %y : tensor<2x3xf32>
+}

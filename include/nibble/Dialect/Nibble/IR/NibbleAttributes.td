@@ -72,7 +72,7 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     | codebook | `int2` to `int8`, `nf4`, `fp4`, `fp8_e4m3`, `fp8_e5m2`, `table<[...]>` | value of a code |
     | `group` | -1 one per row, 0 one per tensor, N >= 1 | run of weights along the contraction that share a scale; the last group of a row may be shorter |
     | `scale` | `f32`, `f16`, `bf16` | type of the scales |
-    | `second` | `f32 x 256` | the scales themselves are 8-bit codes, with a scale of this type for that many of them |
+    | `second` | `f32 x 256` | the scales themselves are 8-bit codes, see below |
     | `zero` | `none`, `integer`, `float`, `minimum` | `scale * code`, `scale * (code - zero)` with an integer or float zero, `scale * code + minimum` |
     | `group_index` | present or not | an operand maps each input to its group (activation order) |
     | `outliers` | N >= 0 | input columns kept wide beside the codes |
@@ -97,6 +97,19 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     In `rows` and `panel` packing there is a scale for each row and group, also
     with `group = 0`: `tensor<N x G>`, in panels `tensor<P x G x 32>`.
 
+    `second = [dynamic] T x N [offset]`: scales are 8-bit codes, of which each N
+    share a scale of type T (f32, f16 or bf16). Codes are two's complement
+    integers or, with `dynamic`, numbers of the 256 values of bitsandbytes'
+    signed dynamic map, in order. The operand `second` is a `tensor<R x S x T>`
+    with S = ceil(n * G / N), for the N scales from s * N on, row by row:
+
+    `scale[r][g] = second[0][s] * value(code[r][g]) + second[1][s]`, s = (r * G + g) / N
+
+    Its rows are the scale of the scales, their offset (with `offset`, else 0)
+    and, for `zero = float` or `minimum`, the scale and offset of the zeros,
+    which are codes then, too. Integer zeros stay what they are. In panels, where
+    N divides G, the order is that of the scales, `tensor<R x P x G/N x 32 x T>`.
+
     Example:
     ```mlir
     module attributes {nibble.w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>} {}
@@ -110,6 +123,8 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     "::mlir::Type":$scaleType,
     OptionalParameter<"::mlir::Type">:$secondType,
     "int64_t":$secondGroup,
+    "bool":$secondDynamic,
+    "bool":$secondOffset,
     "::nibble::ZeroKind":$zero,
     "bool":$groupIndex,
     "int64_t":$outliers,
@@ -121,7 +136,7 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
                      "::nibble::Packing":$packing), [{
       return $_get($_ctxt, ::nibble::CodebookKind::Int, bits,
                    ::mlir::DenseF32ArrayAttr(), group, scaleType,
-                   ::mlir::Type(), 0, zero, false, 0, packing);
+                   ::mlir::Type(), 0, false, false, zero, false, 0, packing);
     }]>
   ];
   let hasCustomAssemblyFormat = 1;
@@ -138,6 +153,16 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
     ::llvm::SmallVector<int64_t> getCodesShape(int64_t n, int64_t k) const;
     /// Shape of scales and of zeros: [n, groups], in panels [panels, groups, 32].
     ::llvm::SmallVector<int64_t> getScalesShape(int64_t n, int64_t k) const;
+    /// Shape of `second` of a weight of `n` rows of `k`.
+    ::llvm::SmallVector<int64_t> getSecondShape(int64_t n, int64_t k) const;
+    /// Element types of scales and of zeros: i8 for codes.
+    ::mlir::Type getScaleElementType() const;
+    ::mlir::Type getZeroElementType() const;
+    /// True if there are zeros that are not integers.
+    bool hasFloatZeros() const {
+      return getZero() == ::nibble::ZeroKind::Float ||
+             getZero() == ::nibble::ZeroKind::Minimum;
+    }
     /// True if codes are two's complement integers.
     bool isSignedCodes() const {
       return getCodebook() == ::nibble::CodebookKind::Int &&

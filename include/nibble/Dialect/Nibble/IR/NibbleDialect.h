@@ -40,6 +40,13 @@ struct WeightView {
   int64_t rowStride = 0;
   int64_t columnStride = 0;
 };
+
+/// The operands that make a quantized weight; all but the codes may be null.
+struct QuantizedWeightValues {
+  mlir::Value codes, scales, zeros, groupIndex;
+  /// Scales of scales that are codes themselves: `second` of a scheme.
+  mlir::Value second;
+};
 } // namespace nibble
 
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h.inc"

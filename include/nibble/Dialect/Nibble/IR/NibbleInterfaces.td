@@ -36,11 +36,13 @@ def QuantizableOpInterface : OpInterface<"QuantizableOpInterface"> {
         return $_op.getSchemeAttr();
       }]>,
     InterfaceMethod<[{
-        Replaces the float weight by codes, scales and, where the scheme has
-        them, zero points and the group index (null otherwise).
+        Replaces the weight by codes and the values that belong to them. Those
+        that the scheme does not have are null.
       }], "void", "setQuantizedWeight",
-      (ins "::mlir::Value":$codes, "::mlir::Value":$scales, "::mlir::Value":$zeros,
-           "::mlir::Value":$groupIndex, "::nibble::SchemeAttr":$scheme)>
+      (ins "const ::nibble::QuantizedWeightValues &":$values,
+           "::nibble::SchemeAttr":$scheme)>,
+    InterfaceMethod<"What `setQuantizedWeight` sets; codes are the weight.",
+      "::nibble::QuantizedWeightValues", "getQuantizedWeight">
   ];
   let extraClassDeclaration = [{
     /// The first layer name, or an empty string.

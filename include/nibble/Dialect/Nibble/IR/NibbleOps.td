@@ -14,6 +14,7 @@ include "nibble/Dialect/Nibble/IR/NibbleCacheOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleIntegerOps.td"
 include "nibble/Dialect/Nibble/IR/NibbleInterfaces.td"
 include "nibble/Dialect/Nibble/IR/NibbleOpBase.td"
+include "nibble/Dialect/Nibble/IR/NibbleOutlierOps.td"
 
 //===----------------------------------------------------------------------===//
 // Constants
@@ -116,6 +117,9 @@ def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegment
     `packing = plain` codes have the shape of the result and `axis` says where
     the scales run, as in `nibble.quantize`.
 
+    If the scheme has a second level, scales (and float zeros) are codes `i8`
+    and `second` is what makes values of them: see `#nibble.scheme`.
+
     Example:
     ```mlir
     #w4 = #nibble.scheme<int4, group = 32, scale = f16, zero = integer, packing = rows>
@@ -128,12 +132,12 @@ def Nibble_DequantizeOp : Nibble_Op<"dequantize", [Pure, AttrSizedOperandSegment
   }];
   let arguments = (ins AnyRankedTensor:$codes, AnyRankedTensor:$scales,
     Optional<AnyRankedTensor>:$zeros, Optional<AnyRankedTensor>:$group_index,
-    Nibble_SchemeAttr:$scheme, DefaultValuedAttr<I64Attr, "1">:$axis,
+    Optional<AnyRankedTensor>:$second, Nibble_SchemeAttr:$scheme, DefaultValuedAttr<I64Attr, "1">:$axis,
     UnitAttr:$transpose, UnitAttr:$unsigned_codes);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     $codes `,` $scales (`zeros` $zeros^)? (`group_index` $group_index^)?
-    attr-dict `:` functional-type(operands, results)
+    (`second` $second^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
   let hasFolder = 1;
@@ -158,8 +162,8 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
     `y[..., n] = act(sum_k x[..., k] * w[n, k] + bias[n] + residual[..., n])`.
 
     A float weight is `[K, N]`, or `[N, K]` with `transpose_weight`. With a
-    `scheme` the weight operand holds codes and `scales`, `zeros` and
-    `group_index` belong to it; the product is computed from the codes, a float
+    `scheme` the weight operand holds codes and `scales`, `zeros`, `group_index`
+    and `second` belong to it; the product is computed from the codes, a float
     copy of the weight never exists. `n` and `k` are the logical sizes. A float
     weight in panels, `[ceil(N/32), K, 32]`, has the mark `packed_float`.
 
@@ -179,14 +183,16 @@ def Nibble_MatMulOp : Nibble_FusedOp<"matmul"> {
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
     Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
-    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$bias,
-    Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$second,
+    Optional<Nibble_TensorOrMemRef>:$bias, Optional<Nibble_TensorOrMemRef>:$residual,
+    Optional<AnyMemRef>:$outs,
     I64Attr:$n, I64Attr:$k, UnitAttr:$transpose_weight, UnitAttr:$packed_float,
     OptionalAttr<Nibble_SchemeAttr>:$scheme,
     OptionalAttr<Nibble_ActivationAttr>:$activation,
     DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
   let assemblyFormat = [{
-    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)?
+      (`second` $second^)? `)`
     (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
     attr-dict `:` functional-type(operands, results)
   }];
@@ -217,8 +223,9 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$input, Nibble_TensorOrMemRef:$weight,
     Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
-    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$bias,
-    Optional<Nibble_TensorOrMemRef>:$residual, Optional<AnyMemRef>:$outs,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$second,
+    Optional<Nibble_TensorOrMemRef>:$bias, Optional<Nibble_TensorOrMemRef>:$residual,
+    Optional<AnyMemRef>:$outs,
     DenseI64ArrayAttr:$weight_shape, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
     DefaultValuedAttr<I64Attr, "1">:$group, UnitAttr:$packed_float,
@@ -226,7 +233,8 @@ def Nibble_ConvOp : Nibble_FusedOp<"conv"> {
     OptionalAttr<Nibble_ActivationAttr>:$activation,
     DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
   let assemblyFormat = [{
-    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    $input `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)?
+      (`second` $second^)? `)`
     (`bias` `(` $bias^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)?
     attr-dict `:` functional-type(operands, results)
   }];
@@ -256,13 +264,40 @@ def Nibble_GatherOp : Nibble_FusedOp<"gather"> {
   }];
   let arguments = (ins Nibble_TensorOrMemRef:$indices, Nibble_TensorOrMemRef:$weight,
     Optional<Nibble_TensorOrMemRef>:$scales, Optional<Nibble_TensorOrMemRef>:$zeros,
-    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<AnyMemRef>:$outs,
+    Optional<Nibble_TensorOrMemRef>:$group_index, Optional<Nibble_TensorOrMemRef>:$second,
+    Optional<AnyMemRef>:$outs,
     I64Attr:$rows, I64Attr:$width, OptionalAttr<Nibble_SchemeAttr>:$scheme,
     DefaultValuedAttr<StrArrayAttr, "{}">:$layers);
   let assemblyFormat = [{
-    $indices `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)? `)`
+    $indices `weight` `(` $weight (`,` $scales^)? (`zeros` $zeros^)? (`group_index` $group_index^)?
+      (`second` $second^)? `)`
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// Observation
+//===----------------------------------------------------------------------===//
+
+def Nibble_ObserveOp : Nibble_Op<"observe",
+    [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "shows a value to whoever calibrates";
+  let description = [{
+    At run time the value goes to the observer of the context, under the number
+    `id`. Nothing is returned; the operation has a side effect, so that it stays
+    and keeps its place among others.
+
+    Example:
+    ```mlir
+    func.func @seen(%x: tensor<?x8xf32>) {
+      nibble.observe %x {id = 3 : i64, onnx.name = "fc1"} : tensor<?x8xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins Nibble_TensorOrMemRef:$input, I64Attr:$id);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let hasVerifier = 1;
 }
 
 #endif // NIBBLE_DIALECT_NIBBLE_IR_NIBBLEOPS_TD

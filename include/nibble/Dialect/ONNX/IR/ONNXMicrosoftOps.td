@@ -51,6 +51,29 @@ def ONNX_MicrosoftMatMulNBitsOp
   let hasVerifier = 1;
 }
 
+def ONNX_MicrosoftMatMulBnb4Op
+    : ONNX_MicrosoftOp<"MatMulBnb4", "A.A:A"> {
+  let summary = "matrix product with an NF4 or FP4 weight of bitsandbytes";
+  let description = [{
+    `Y = A * dequantize(B)'`, where B holds N rows of K codes of four bits, one
+    row after another, the first code of a byte in the high bits:
+    `ui8 [ceil(N * K / 2)]`. Blocks of `block_size` codes, which do not stop at
+    the ends of rows, share an element of `absmax`. `quant_type` is 0 for FP4, 1
+    for NF4. `transB = 0`, which is for gradients, multiplies with `dequantize(B)`
+    instead.
+
+    ```mlir
+    %y = onnx.microsoft.MatMulBnb4(%a, %b, %s) {K = 64 : i64, N = 32 : i64, block_size = 32 : i64, quant_type = 1 : i64} : (tensor<2x64xf32>, tensor<1024xui8>, tensor<64xf32>) -> tensor<2x32xf32>
+    ```
+  }];
+  let arguments = (ins ONNX_Float:$A, ONNX_U8:$B, ONNX_Float:$absmax,
+                       ONNX_I64Attr:$K, ONNX_I64Attr:$N,
+                       ONNX_I64Attr:$block_size, ONNX_I64Attr:$quant_type,
+                       ONNX_Int<0>:$training_mode, ONNX_Int<1>:$transB);
+  let results = (outs ONNX_Float:$Y);
+  let hasVerifier = 1;
+}
+
 def ONNX_MicrosoftGatherBlockQuantizedOp
     : ONNX_MicrosoftOp<"GatherBlockQuantized", "..A.:A"> {
   let summary = "rows of a table of codes in blocks, dequantized";

@@ -10,41 +10,23 @@
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Suggest.h"
+#include "nibble/Support/YAMLReader.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/ConvertUTF.h"
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/YAMLParser.h"
 
 using namespace nibble;
 using llvm::StringRef;
 namespace yaml = llvm::yaml;
 
-/// Walks the tree that LLVM's parser yields. The tree is a stream: every node
-/// is visited once, in order, and the first error ends the walk.
-class QuantizationConfig::Reader {
+class QuantizationConfig::Reader : YAMLReader {
 public:
-  Reader(StringRef text, StringRef fileName)
-      : text(text), stream(llvm::MemoryBufferRef(text, fileName), sources,
-                           /*ShowColors=*/false) {
+  Reader(StringRef text, StringRef fileName) : YAMLReader(text, fileName) {
     config.fileName = fileName.str();
-    sources.setDiagHandler(
-        [](const llvm::SMDiagnostic &diagnostic, void *reader) {
-          static_cast<Reader *>(reader)->addError(diagnostic);
-        },
-        this);
   }
 
   llvm::Expected<QuantizationConfig> read();
 
 private:
-  /// One entry of a mapping.
-  struct Entry {
-    std::string key;
-    yaml::Node *keyNode;
-    yaml::Node *value;
-  };
-
   bool readRoot(yaml::Node *root);
   bool readRules(yaml::Node *node);
   bool readRule(yaml::Node *node);
@@ -55,52 +37,13 @@ private:
   bool readGroupSize(const Entry &entry, LayerOptions &options);
   bool readSymmetry(const Entry &entry, LayerOptions &options);
 
-  bool readMapping(yaml::Node *node, StringRef what, StringRef keys,
-                   llvm::function_ref<bool(const Entry &)> body);
   bool readList(const Entry &entry, std::vector<std::string> &values,
                 llvm::function_ref<llvm::Error(StringRef)> check);
-  bool readString(yaml::Node *node, StringRef what, std::string &value);
-  bool readBool(const Entry &entry, bool &value);
   template <typename T>
   bool readChoice(const Entry &entry, std::optional<T> &value,
                   std::optional<T> (*symbolize)(StringRef),
                   llvm::ArrayRef<StringRef> choices);
-  bool failUnknown(const Entry &entry, llvm::ArrayRef<StringRef> known);
 
-  /// Reports an error at a node; false.
-  bool fail(yaml::Node *node, const llvm::Twine &message) {
-    if (error.empty() && isPlaced(node))
-      stream.printError(node, message);
-    else if (error.empty())
-      error = (config.fileName + ":1:1: " + message).str();
-    return false;
-  }
-  void addError(const llvm::SMDiagnostic &diagnostic) {
-    if (!error.empty())
-      return;
-    llvm::raw_string_ostream os(error);
-    os << config.fileName << ':' << diagnostic.getLineNo() << ':'
-       << diagnostic.getColumnNo() + 1 << ": " << diagnostic.getMessage();
-  }
-  /// Whether a node is somewhere in the text: one that the parser made up after
-  /// an error of its own is not.
-  bool isPlaced(yaml::Node *node) const {
-    const char *start =
-        node ? node->getSourceRange().Start.getPointer() : nullptr;
-    return start >= text.begin() && start <= text.end();
-  }
-  unsigned getLine(yaml::Node *node) {
-    if (!isPlaced(node))
-      return 0;
-    return sources.getLineAndColumn(node->getSourceRange().Start).first;
-  }
-
-  StringRef text;
-  llvm::SourceMgr sources;
-  yaml::Stream stream;
-  std::string error;
-  /// The key whose value is being read.
-  yaml::Node *parent = nullptr;
   QuantizationConfig config;
 };
 
@@ -111,36 +54,6 @@ static constexpr StringRef optionKeys[] = {
 //===----------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------===//
-
-bool QuantizationConfig::Reader::readString(yaml::Node *node, StringRef what,
-                                            std::string &value) {
-  if (auto *scalar = llvm::dyn_cast_or_null<yaml::ScalarNode>(node)) {
-    llvm::SmallString<64> storage;
-    value = scalar->getValue(storage).str();
-    if (!value.empty())
-      return error.empty();
-  }
-  if (!node || stream.failed())
-    return fail(node, what + " has no value");
-  // An empty value has no place of its own.
-  if (llvm::isa<yaml::NullNode>(node))
-    return fail(parent, what + " has no value");
-  if (llvm::isa<yaml::AliasNode>(node))
-    return fail(node, "aliases are not supported: write the value out");
-  return fail(node, what + " is not a single value");
-}
-
-bool QuantizationConfig::Reader::readBool(const Entry &entry, bool &value) {
-  std::string text;
-  if (!readString(entry.value, "'" + entry.key + "'", text))
-    return false;
-  std::optional<bool> parsed = yaml::parseBool(text);
-  if (!parsed)
-    return fail(entry.value, "'" + entry.key + "' is '" + text +
-                                 "': expected true or false");
-  value = *parsed;
-  return true;
-}
 
 template <typename T>
 bool QuantizationConfig::Reader::readChoice(
@@ -179,43 +92,6 @@ bool QuantizationConfig::Reader::readList(
     return false;
   return !values.empty() ||
          fail(entry.keyNode, "'" + entry.key + "' is an empty list");
-}
-
-bool QuantizationConfig::Reader::readMapping(
-    yaml::Node *node, StringRef what, StringRef keys,
-    llvm::function_ref<bool(const Entry &)> body) {
-  auto *mapping = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
-  if (stream.failed())
-    return false;
-  if (!mapping)
-    return fail(node, what + " is not a mapping: expected " + keys);
-  std::vector<std::string> seen;
-  for (yaml::KeyValueNode &pair : *mapping) {
-    Entry entry;
-    parent = mapping;
-    entry.keyNode = pair.getKey();
-    if (!entry.keyNode || !readString(entry.keyNode, "a key", entry.key))
-      return false;
-    if (llvm::is_contained(seen, entry.key))
-      return fail(entry.keyNode, "'" + entry.key + "' is there twice");
-    seen.push_back(entry.key);
-    parent = entry.keyNode;
-    entry.value = pair.getValue();
-    if (!entry.value || stream.failed())
-      return fail(entry.keyNode, "'" + entry.key + "' has no value");
-    if (llvm::isa<yaml::NullNode>(entry.value))
-      return fail(entry.keyNode, "'" + entry.key + "' has no value");
-    if (!body(entry) || stream.failed())
-      return false;
-  }
-  return !stream.failed();
-}
-
-bool QuantizationConfig::Reader::failUnknown(const Entry &entry,
-                                             llvm::ArrayRef<StringRef> known) {
-  return fail(entry.keyNode,
-              "unknown key '" + entry.key + "': expected one of " +
-                  llvm::join(known, ", ") + suggestNearest(entry.key, known));
 }
 
 //===----------------------------------------------------------------------===//
@@ -394,34 +270,15 @@ bool QuantizationConfig::Reader::readRoot(yaml::Node *root) {
 }
 
 llvm::Expected<QuantizationConfig> QuantizationConfig::Reader::read() {
-  auto document = stream.begin();
-  yaml::Node *root = nullptr;
-  if (document != stream.end())
-    root = document->getRoot();
-  bool success = root && !llvm::isa<yaml::NullNode>(root) && readRoot(root);
-  if (success && ++document != stream.end())
-    success = fail(document->getRoot(), "a configuration is one document");
-  success &= !stream.failed();
-  if (success)
-    return std::move(config);
-  if (error.empty())
-    error = config.fileName + ":1:1: the configuration is empty";
-  return llvm::createStringError(error);
+  if (llvm::Error failure = readDocument(
+          "configuration", [&](yaml::Node *root) { return readRoot(root); }))
+    return std::move(failure);
+  return std::move(config);
 }
 
 llvm::Expected<QuantizationConfig>
 QuantizationConfig::parse(StringRef text, StringRef fileName) {
-  // LLVM's parser looks at the characters of some scalars only.
-  const auto *bytes = reinterpret_cast<const llvm::UTF8 *>(text.begin());
-  const auto *end = reinterpret_cast<const llvm::UTF8 *>(text.end());
-  if (const llvm::UTF8 *bad = bytes; !llvm::isLegalUTF8String(&bad, end)) {
-    StringRef before = text.take_front(bad - bytes);
-    size_t line = before.count('\n') + 1;
-    size_t column = before.size() - (before.rfind('\n') + 1) + 1;
-    return llvm::createStringError(
-        fileName + ":" + llvm::Twine(line) + ":" + llvm::Twine(column) +
-        ": byte 0x" + llvm::utohexstr(*bad) +
-        " is not UTF-8: save the file in that encoding");
-  }
+  if (llvm::Error failure = checkUTF8(text, fileName))
+    return std::move(failure);
   return Reader(text, fileName).read();
 }

@@ -41,8 +41,8 @@ ErrorStatistics &ErrorStatistics::operator+=(const ErrorStatistics &other) {
 
 /// Statistics of one group. Four lanes of doubles in a fixed order: fast, and
 /// the same on every machine.
-static ErrorStatistics compareGroup(const float *values, const uint8_t *codes,
-                                    int64_t count, float scale, int zero) {
+static ErrorStatistics compareGroup(const float *values, const float *others,
+                                    int64_t count) {
   constexpr int64_t lanes = 4;
   double signal[lanes] = {}, noise[lanes] = {}, quantized[lanes] = {},
          product[lanes] = {}, largest[lanes] = {};
@@ -55,16 +55,12 @@ static ErrorStatistics compareGroup(const float *values, const uint8_t *codes,
     double magnitude = std::fabs(error);
     largest[lane] = largest[lane] > magnitude ? largest[lane] : magnitude;
   };
-  // The value that the kernels compute with is the float product.
-  auto value = [&](int64_t i) {
-    return scale * static_cast<float>(codes[i] - zero);
-  };
   int64_t i = 0;
   for (; i + lanes <= count; i += lanes)
     for (int64_t lane = 0; lane < lanes; ++lane)
-      add(lane, values[i + lane], value(i + lane));
+      add(lane, values[i + lane], others[i + lane]);
   for (; i < count; ++i)
-    add(i % lanes, values[i], value(i));
+    add(i % lanes, values[i], others[i]);
 
   ErrorStatistics result;
   for (int64_t lane = 0; lane < lanes; ++lane)
@@ -86,19 +82,16 @@ quantizer::computeErrorStatistics(const WeightView &weight,
   // Sums per piece, added in order afterwards.
   std::vector<ErrorStatistics> pieces((weight.rows + tileRows - 1) / tileRows);
   parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
-    std::vector<float> tile(tileRows * length);
+    std::vector<float> tile(tileRows * length), others(length);
     ErrorStatistics &sum = pieces[first / tileRows];
     for (int64_t group = 0; group < numGroups; ++group) {
       int64_t col = group * length;
       int64_t count = std::min(length, cols - col);
       copyTile(weight, first, last - first, col, count, tile.data());
       for (int64_t row = first; row < last; ++row) {
-        int64_t index = row * numGroups + group;
-        int zero = scheme.symmetric ? scheme.getSymmetricZero()
-                                    : quantized.zeros[index];
-        sum += compareGroup(tile.data() + (row - first) * count,
-                            quantized.codes.data() + row * cols + col, count,
-                            quantized.scales[index], zero);
+        dequantizeGroup(quantized, row, group, others.data());
+        sum += compareGroup(tile.data() + (row - first) * count, others.data(),
+                            count);
       }
     }
   });

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/Scheme.h"
+#include "nibble/Quantizer/Codebook.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
@@ -16,6 +17,8 @@ using namespace nibble;
 using namespace nibble::quantizer;
 using llvm::StringRef;
 
+static constexpr std::pair<Codebook, const char *> codebookNames[] = {
+    {Codebook::Int, "int"}, {Codebook::NF4, "nf4"}, {Codebook::FP4, "fp4"}};
 static constexpr std::pair<ScaleType, const char *> scaleTypeNames[] = {
     {ScaleType::F16, "f16"},
     {ScaleType::BF16, "bf16"},
@@ -41,6 +44,10 @@ static std::optional<E> getValue(const std::pair<E, const char *> (&names)[N],
     if (name == known)
       return value;
   return std::nullopt;
+}
+
+StringRef quantizer::stringifyCodebook(Codebook codebook) {
+  return getName(codebookNames, codebook);
 }
 
 StringRef quantizer::stringifyScaleType(ScaleType type) {
@@ -134,8 +141,22 @@ int64_t QuantizationScheme::getNumGroups(int64_t cols) const {
   return std::max<int64_t>(1, (cols + length - 1) / length);
 }
 
+int64_t QuantizationScheme::getSecondRows() const {
+  return (second->hasOffset ? 2 : 1) * (hasFloatZeros() ? 2 : 1);
+}
+
+int64_t QuantizationScheme::getSecondLength(int64_t rows, int64_t cols) const {
+  return (rows * getNumGroups(cols) + second->group - 1) / second->group;
+}
+
 double QuantizationScheme::getBitsPerWeight(int64_t cols) const {
-  double perGroup = getScaleBits(scaleType) + (symmetric ? 0 : 8);
+  double scaleBits = getScaleBits(scaleType);
+  if (second)
+    scaleBits = 8 + (second->hasOffset ? 2 : 1) * getScaleBits(second->type) /
+                        double(second->group);
+  double perGroup = scaleBits;
+  if (!symmetric)
+    perGroup += zero == ZeroKind::Integer ? 8 : scaleBits;
   return bits + getNumGroups(cols) * perGroup / std::max<int64_t>(cols, 1);
 }
 
@@ -147,6 +168,24 @@ llvm::Error QuantizationScheme::verify() const {
     return llvm::createStringError(
         "group of " + llvm::Twine(group) +
         " weights: expected 1 or more, or -1 for one group per row");
+  if (codebook != Codebook::Int) {
+    if (bits != 4 || !symmetric)
+      return llvm::createStringError(stringifyCodebook(codebook) +
+                                     " has codes of 4 bits and no zero points");
+    if (group < 32 || group > 4096 || (group & (group - 1)))
+      return llvm::createStringError("blocks of " + llvm::Twine(group) +
+                                     " weights: expected 32, 64, 128, "
+                                     "256, 512, 1024, 2048 or 4096 with " +
+                                     stringifyCodebook(codebook));
+    if (scaleRule != ScaleRule::AbsMax)
+      return llvm::createStringError(
+          "scale rule " + stringifyScaleRule(scaleRule) +
+          " is for integers: use absmax with " + stringifyCodebook(codebook));
+  }
+  if (second && second->group < 1)
+    return llvm::createStringError("second level of " +
+                                   llvm::Twine(second->group) +
+                                   " scales: expected 1 or more");
   if (scaleRule == ScaleRule::SignedMax && !symmetric)
     return llvm::createStringError("scale rule signed-max is for symmetric "
                                    "schemes: use absmax or mse");
@@ -176,25 +215,75 @@ QuantizedWeight::QuantizedWeight(const QuantizationScheme &scheme, int64_t rows,
                                  int64_t cols)
     : scheme(scheme), rows(rows), cols(cols), codes(rows * cols),
       scales(rows * scheme.getNumGroups(cols)),
-      zeros(scheme.symmetric ? 0 : scales.size()) {}
+      zeros(scheme.hasIntegerZeros() ? scales.size() : 0),
+      floatZeros(scheme.hasFloatZeros() ? scales.size() : 0) {}
+
+int64_t quantizer::dequantizeGroup(const QuantizedWeight &weight, int64_t row,
+                                   int64_t group, float *out) {
+  const QuantizationScheme &scheme = weight.scheme;
+  int64_t length = scheme.getGroupLength(weight.cols);
+  int64_t first = group * length;
+  int64_t count = std::min(length, weight.cols - first);
+  int64_t index = row * scheme.getNumGroups(weight.cols) + group;
+  const uint8_t *codes = weight.codes.data() + row * weight.cols + first;
+  float scale = weight.scales[index];
+  // Every value is the float that the kernels compute with.
+  if (scheme.codebook != Codebook::Int) {
+    const float *values = getCodebookValues(scheme.codebook).data();
+    for (int64_t i = 0; i < count; ++i)
+      out[i] = scale * values[codes[i]];
+  } else if (!scheme.hasFloatZeros()) {
+    int zero =
+        scheme.symmetric ? scheme.getSymmetricZero() : weight.zeros[index];
+    for (int64_t i = 0; i < count; ++i)
+      out[i] = scale * static_cast<float>(codes[i] - zero);
+  } else if (scheme.zero == ZeroKind::Float) {
+    float zero = weight.floatZeros[index];
+    for (int64_t i = 0; i < count; ++i)
+      out[i] = scale * (static_cast<float>(codes[i]) - zero);
+  } else {
+    float minimum = weight.floatZeros[index];
+    for (int64_t i = 0; i < count; ++i) {
+      float product = scale * static_cast<float>(codes[i]);
+      out[i] = product + minimum;
+    }
+  }
+  return count;
+}
+
+void quantizer::decodeSecondLevel(QuantizedWeight &weight) {
+  const SecondLevel &level = *weight.scheme.second;
+  int64_t length = weight.scheme.getSecondLength(weight.rows, weight.cols);
+  assert(weight.second.size() ==
+             size_t(weight.scheme.getSecondRows() * length) &&
+         "a scale, and an offset, for each group of scales");
+  const float *map = getDynamicMap().data();
+  const float *part = weight.second.data();
+  auto decode = [&](llvm::ArrayRef<uint8_t> codes, std::vector<float> &out) {
+    const float *scales = part, *offsets = part + length;
+    part += (level.hasOffset ? 2 : 1) * length;
+    out.resize(codes.size());
+    for (size_t i = 0; i < codes.size(); ++i) {
+      float value = level.dynamic
+                        ? map[codes[i]]
+                        : static_cast<float>(static_cast<int8_t>(codes[i]));
+      float product = scales[i / level.group] * value;
+      out[i] = level.hasOffset ? product + offsets[i / level.group] : product;
+    }
+  };
+  decode(weight.scaleCodes, weight.scales);
+  if (weight.scheme.hasFloatZeros())
+    decode(weight.zeroCodes, weight.floatZeros);
+}
 
 void quantizer::dequantize(const QuantizedWeight &weight,
                            llvm::MutableArrayRef<float> out, unsigned threads) {
   assert(out.size() == weight.codes.size() && "one float per code");
-  int64_t cols = weight.cols;
-  int64_t length = weight.scheme.getGroupLength(cols);
-  int64_t numGroups = weight.scheme.getNumGroups(cols);
+  int64_t numGroups = weight.scheme.getNumGroups(weight.cols);
   parallelFor(weight.rows, 16, threads, [&](int64_t first, int64_t last) {
+    float *next = out.data() + first * weight.cols;
     for (int64_t row = first; row < last; ++row)
-      for (int64_t group = 0; group < numGroups; ++group) {
-        int64_t index = row * numGroups + group;
-        float scale = weight.scales[index];
-        int zero = weight.scheme.symmetric ? weight.scheme.getSymmetricZero()
-                                           : weight.zeros[index];
-        int64_t end = std::min(cols, (group + 1) * length);
-        for (int64_t col = group * length; col < end; ++col)
-          out[row * cols + col] =
-              scale * static_cast<float>(weight.codes[row * cols + col] - zero);
-      }
+      for (int64_t group = 0; group < numGroups; ++group)
+        next += dequantizeGroup(weight, row, group, next);
   });
 }

@@ -38,6 +38,29 @@ enum class ScaleRule : uint8_t {
   SignedMax
 };
 
+/// What a code stands for. Of the codebooks but `Int`, codes are numbers of the
+/// values in Codebook.h.
+enum class Codebook : uint8_t { Int, NF4, FP4 };
+
+/// The zero points of an asymmetric scheme: codes, floats in units of the scale
+/// as in HQQ, or what is added to the product as in GGUF's k-quants.
+enum class ZeroKind : uint8_t { Integer, Float, Minimum };
+
+/// Scales that are 8-bit codes themselves, and with them zeros that are floats.
+/// Groups of them, counted row by row, share a scale and an offset:
+///
+///     scale = second[0] * value(code) + second[1]
+///
+/// The value of a code is the integer or, if `dynamic`, that of bitsandbytes'
+/// dynamic map (see Codebook.h).
+struct SecondLevel {
+  ScaleType type = ScaleType::F32;
+  int64_t group = 256;
+  bool dynamic = true;
+  bool hasOffset = true;
+};
+
+llvm::StringRef stringifyCodebook(Codebook codebook);
 llvm::StringRef stringifyScaleType(ScaleType type);
 std::optional<ScaleType> symbolizeScaleType(llvm::StringRef name);
 llvm::StringRef stringifyScaleRule(ScaleRule rule);
@@ -55,10 +78,12 @@ float halfToFloat(uint16_t bits);
 uint16_t floatToBFloat16(float value);
 float bfloat16ToFloat(uint16_t bits);
 
-/// Integer codes with a scale, and for asymmetric schemes a zero point, for
-/// each group of a row: w = scale * (code - zero). The same as the dialect's
-/// `#nibble.scheme`, without IR.
+/// Codes with a scale, and for asymmetric schemes a zero point, for each group
+/// of a row: w = scale * (value(code) - zero), or scale * value(code) + zero
+/// for zeros that are minimums. The same as the dialect's `#nibble.scheme`,
+/// without IR.
 struct QuantizationScheme {
+  Codebook codebook = Codebook::Int;
   /// Bits of a code, 2 to 8.
   unsigned bits = 4;
   /// Weights along a row that share a scale; -1: the row. A group longer than
@@ -67,8 +92,12 @@ struct QuantizationScheme {
   /// Symmetric codes stand for code - 2^(b-1); asymmetric schemes have an
   /// integer zero point in [0, 2^b - 1] per group.
   bool symmetric = true;
+  /// Of asymmetric schemes.
+  ZeroKind zero = ZeroKind::Integer;
   ScaleType scaleType = ScaleType::F16;
   ScaleRule scaleRule = ScaleRule::AbsMax;
+  /// Double quantization.
+  std::optional<SecondLevel> second;
   /// The activations that the weight is multiplied with are quantized to 8 bits
   /// at run time: see Activations.h.
   bool dynamicActivations = false;
@@ -76,12 +105,20 @@ struct QuantizationScheme {
   /// Length of a group, and number of groups, in a row of `cols` weights.
   int64_t getGroupLength(int64_t cols) const;
   int64_t getNumGroups(int64_t cols) const;
+  bool hasIntegerZeros() const {
+    return !symmetric && zero == ZeroKind::Integer;
+  }
+  bool hasFloatZeros() const { return !symmetric && zero != ZeroKind::Integer; }
+  /// Rows and length of the second level of a weight of `rows` x `cols`: scale
+  /// and offset of the scales, then those of float zeros.
+  int64_t getSecondRows() const;
+  int64_t getSecondLength(int64_t rows, int64_t cols) const;
   /// Largest unsigned code.
   int getMaxCode() const { return (1 << bits) - 1; }
   /// The zero of a symmetric scheme's unsigned codes.
   int getSymmetricZero() const { return 1 << (bits - 1); }
-  /// Bits that one weight of a row of `cols` takes, scales and zeros (one byte
-  /// each) counted.
+  /// Bits that one weight of a row of `cols` takes, scales, zeros (one byte
+  /// each if they are integers) and the second level counted.
   double getBitsPerWeight(int64_t cols) const;
   /// Says which part is out of range and what the range is.
   llvm::Error verify() const;
@@ -120,18 +157,37 @@ void copyTile(const WeightView &weight, int64_t row, int64_t numRows,
 
 /// Codes, scales and zero points of a weight of `rows` x `cols`, G groups a
 /// row. Codes are unsigned, one per byte, for symmetric schemes too.
+///
+/// With a second level, `scales` and `floatZeros` are what the codes of them
+/// stand for: whoever sets the codes calls `decodeSecondLevel`.
 struct QuantizedWeight {
   QuantizationScheme scheme;
   int64_t rows = 0, cols = 0;
   std::vector<uint8_t> codes; ///< [rows, cols]
   std::vector<float> scales;  ///< [rows, G], values of the scale type.
-  std::vector<uint8_t> zeros; ///< [rows, G]; empty for symmetric schemes.
+  std::vector<uint8_t> zeros; ///< [rows, G]; empty without integer zeros.
+  /// [rows, G], values of the scale type; empty without float zeros.
+  std::vector<float> floatZeros;
+  /// [rows, G], two's complement or numbers of the dynamic map; empty without a
+  /// second level. `zeroCodes` are those of float zeros.
+  std::vector<uint8_t> scaleCodes, zeroCodes;
+  /// [getSecondRows(), getSecondLength(rows, cols)]
+  std::vector<float> second;
 
   QuantizedWeight() = default;
   QuantizedWeight(const QuantizationScheme &scheme, int64_t rows, int64_t cols);
 };
 
-/// Writes scale * (code - zero) of all weights to `out` [rows, cols].
+/// Writes what the weights of a group stand for to `out`, in the order of
+/// columns, and returns how many there are.
+int64_t dequantizeGroup(const QuantizedWeight &weight, int64_t row,
+                        int64_t group, float *out);
+
+/// Sets the scales and float zeros that the codes of the second level stand
+/// for, which there must be.
+void decodeSecondLevel(QuantizedWeight &weight);
+
+/// Writes what all weights stand for to `out` [rows, cols].
 void dequantize(const QuantizedWeight &weight, llvm::MutableArrayRef<float> out,
                 unsigned threads = 0);
 

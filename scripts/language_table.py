@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import statistics
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 import nibble  # noqa: E402
-from measure import machine, markdown  # noqa: E402
+from measure import Panel, Point, machine, markdown, scatter  # noqa: E402
 from nibble.fetch import PUBLISHED  # noqa: E402
 
 SCHEMES = {
@@ -115,29 +114,11 @@ HEAD = ["scheme", "weights MB", "working MB", "perplexity", "KL nats", "same top
 
 def plot(rows: list[Row]) -> str:
     """Perplexity over megabytes as SVG, both on logarithmic axes."""
-    width, height, margin = 640, 400, 60
-    xs = [math.log(row.weights) for row in rows]
-    ys = [math.log(row.score.perplexity) for row in rows]
-
-    def place(values: list[float], value: float, low: int, high: int) -> float:
-        first, last = min(values), max(values)
-        share = (value - first) / (last - first) if last > first else 0.5
-        return low + share * (high - low)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<path d="M{margin} 20V{height - 40}H{width - 20}" fill="none" stroke="gray"/>',
-        f'<text x="{width // 2}" y="{height - 10}">weights, MB</text>',
-        f'<text transform="rotate(-90) translate({-height // 2} 15)">perplexity</text>',
-    ]
-    for row, x, y in zip(rows, xs, ys):
-        at = place(xs, x, margin + 20, width - 140), place(ys, y, height - 60, 40)
+    points = []
+    for row in rows:
         label = f"{row.name}: {row.weights / 1e6:.0f} MB, {row.score.perplexity:.2f}"
-        parts.append(f'<circle cx="{at[0]:.0f}" cy="{at[1]:.0f}" r="4" fill="steelblue"/>')
-        parts.append(f'<text x="{at[0] + 7:.0f}" y="{at[1] + 4:.0f}">{label}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+        points.append(Point(label, "Nibble", row.weights, row.score.perplexity))
+    return scatter([Panel("", "weights, MB", "perplexity", points, logarithmic=True)])
 
 
 PAGE = """# What quantization costs SmolLM2-135M

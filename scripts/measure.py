@@ -8,6 +8,11 @@ Every figure comes from running the compiled binary now: nothing is stored.
 from __future__ import annotations
 
 import contextlib
+import json
+import math
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +116,42 @@ def take_turns(calls: list[Callable[[], object]], rounds: int = 5) -> list[float
     return [float(np.median(found)) * 1e3 for found in medians]
 
 
+# Runs a command and writes its status, seconds and largest memory in bytes to a file. A
+# process starts with the memory of the one that it comes from: this one is small.
+_LAUNCHER = """
+import json, os, sys, time
+start = time.perf_counter()
+process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(process, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), time.perf_counter() - start,
+               usage.ru_maxrss * 1024], file)
+"""
+
+
+@dataclass
+class Run:
+    """A process that has ended."""
+
+    status: int
+    seconds: float
+    peak: int
+    """Bytes, pages of mapped files included."""
+    messages: str
+
+
+def run_measured(command: list[object]) -> Run:
+    """Runs a program, given by its path, to its end."""
+    with tempfile.NamedTemporaryFile("r") as figures:
+        launcher = [sys.executable, "-S", "-c", _LAUNCHER, figures.name, *map(str, command)]
+        run = subprocess.run(
+            launcher, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+        if run.returncode:
+            raise nibble.NibbleError(f"{command[0]}: cannot run: {run.stderr.strip()}")
+        return Run(*json.load(figures), run.stderr.strip())
+
+
 def measure(case: Case, report: Callable[[str], None] = lambda text: None) -> list[Row]:
     """ONNX Runtime in float as a yardstick, then every scheme of evaluation.SCHEMES."""
     path = case.path()
@@ -182,6 +223,94 @@ def markdown(cells: list[list[str]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
     return "\n".join(lines)
+
+
+@dataclass
+class Point:
+    label: str
+    series: str
+    x: float
+    y: float
+
+
+@dataclass
+class Panel:
+    """One plot; the axis of sizes is logarithmic, that of quality if it is said."""
+
+    title: str
+    x_title: str
+    y_title: str
+    points: list[Point]
+    logarithmic: bool = False
+
+
+_COLOURS = ("steelblue", "darkorange", "seagreen", "mediumvioletred")
+_WIDTH, _HEIGHT, _MARGIN = 640, 400, 60
+
+
+def _place(values: list[float], value: float, low: float, high: float) -> float:
+    first, last = min(values), max(values)
+    share = (value - first) / (last - first) if last > first else 0.5
+    return low + share * (high - low)
+
+
+def _labels(points: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Places for texts right of their points that do not lie on each other."""
+    taken: list[tuple[float, float, float]] = []
+    found = []
+    for x, y, text in sorted(points, key=lambda point: point[1]):
+        left, right, line = x + 7, x + 7 + 6.2 * len(text), y + 4
+        while any(l < right and left < r and abs(line - at) < 12 for l, r, at in taken):
+            line += 3
+        taken.append((left, right, line))
+        found.append((left, line, text))
+    return found
+
+
+def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
+    xs = [math.log(point.x) for point in panel.points]
+    ys = [math.log(point.y) if panel.logarithmic else point.y for point in panel.points]
+    middle = _HEIGHT // 2
+    parts = [
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+        f'<path d="M{_MARGIN} 20V{_HEIGHT - 40}H{_WIDTH - 20}" fill="none" stroke="gray"/>',
+        f'<text x="{_WIDTH // 2}" y="{_HEIGHT - 10}">{panel.x_title}</text>',
+        f'<text transform="rotate(-90) translate({-middle} 15)">{panel.y_title}</text>',
+        f'<text x="{_WIDTH // 2}" y="14" font-weight="bold">{panel.title}</text>',
+    ]
+    texts = []
+    for point, x, y in zip(panel.points, xs, ys):
+        x = _place(xs, x, _MARGIN + 20, _WIDTH - 180)
+        y = _place(ys, y, _HEIGHT - 60, 40)
+        colour = colours[point.series]
+        parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>')
+        texts.append((x, y, point.label))
+    for x, y, text in _labels(texts):
+        parts.append(f'<text x="{x:.0f}" y="{y:.0f}">{text}</text>')
+    return parts
+
+
+def scatter(panels: list[Panel]) -> str:
+    """Plots of quality over size as one SVG, two beside each other; a colour for each series."""
+    series = list(dict.fromkeys(point.series for panel in panels for point in panel.points))
+    colours = dict(zip(series, _COLOURS))
+    columns = min(2, len(panels))
+    legend = 24 if len(series) > 1 else 0
+    width = _WIDTH * columns
+    height = _HEIGHT * math.ceil(len(panels) / columns) + legend
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    for i, name in enumerate(series if legend else []):
+        x = _MARGIN + 140 * i
+        parts.append(f'<circle cx="{x}" cy="12" r="4" fill="{colours[name]}"/>')
+        parts.append(f'<text x="{x + 8}" y="16">{name}</text>')
+    for i, panel in enumerate(panels):
+        x, y = _WIDTH * (i % columns), legend + _HEIGHT * (i // columns)
+        parts += [f'<g transform="translate({x} {y})">', *_panel(panel, colours), "</g>"]
+    return "\n".join([*parts, "</svg>\n"])
 
 
 def machine() -> str:

@@ -57,9 +57,9 @@ svg .row:hover rect.hit { fill: var(--line); fill-opacity: 0.5; }
 .line { fill: none; stroke: var(--after); stroke-width: 0.7; }
 summary { display: flex; gap: 10px; cursor: pointer; list-style: none; }
 figure { margin: 0; }
-figure svg { width: 96px; height: 32px; }
+figure svg { width: 98px; height: 32px; }
 figcaption { color: var(--soft); font-size: 11px; display: none; }
-details[open] figure svg { width: 288px; height: 96px; }
+details[open] figure svg { width: 294px; height: 96px; }
 details[open] figcaption { display: block; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { padding: 6px 10px; text-align: left; white-space: nowrap;

@@ -289,10 +289,10 @@ void nibble::writeLayerPlot(llvm::raw_ostream &os,
 // Histograms
 //===----------------------------------------------------------------------===//
 
-/// Writes a histogram as one path of whole units, in a box of 96 x 32.
+/// Writes a histogram as one path of whole units, in a box of 98 x 32.
 static void writeSteps(llvm::raw_ostream &os, StringRef kind,
                        const quantizer::Histogram &histogram, int64_t most) {
-  constexpr int width = 96, height = 32;
+  constexpr int width = 98, height = 32;
   int bins = histogram.counts.size(), last = height;
   os << "<path class='" << kind << "' d='M0 " << height;
   for (int bin = 0; bin < bins; ++bin) {
@@ -314,7 +314,7 @@ static int64_t getMost(const quantizer::Histogram &histogram) {
 void nibble::writeHistograms(llvm::raw_ostream &os,
                              const quantizer::WeightHistograms &histograms) {
   auto open = [&](StringRef what) {
-    os << "<figure><svg viewBox='0 0 96 32' role='img' aria-label='" << what
+    os << "<figure><svg viewBox='0 0 98 32' role='img' aria-label='" << what
        << "'>";
   };
   auto close = [&](StringRef what, double limit) {

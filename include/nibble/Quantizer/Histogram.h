@@ -28,7 +28,8 @@ struct WeightHistograms {
 };
 
 /// Bins of each histogram in a report.
-constexpr unsigned reportBins = 48;
+/// Odd, so that zero lies in the middle of one.
+constexpr unsigned reportBins = 49;
 
 /// Counts a weight and its values after quantization, `quantized` [rows, cols],
 /// in `bins` bins each. Ranges reach to the largest magnitude: of the weight,

@@ -175,7 +175,7 @@ TEST(ReportTest, HTMLIsOnePage) {
   EXPECT_NE(text.find("22.00 \xc2\xb1 2.65"), std::string::npos);
   EXPECT_EQ(llvm::StringRef(text).count("<details>"), 1u);
   // 16 of 16 is as high as the box, 4 half as high.
-  EXPECT_NE(text.find("class='before' d='M0 32H32V16H64V1H96V32Z'"),
+  EXPECT_NE(text.find("class='before' d='M0 32H32V16H65V1H98V32Z'"),
             std::string::npos);
 }
 

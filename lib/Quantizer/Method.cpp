@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/DoubleQuantization.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -69,6 +70,9 @@ nibble::quantizer::quantize(const Method &method, const MethodInput &input) {
   QuantizedWeight result(input.scheme, input.weight.rows, cols);
   if (llvm::Error error = method.run(input, result))
     return error;
+  if (result.scheme.second && result.scaleCodes.empty())
+    if (llvm::Error error = quantizeScales(result))
+      return error;
   return std::move(result);
 }
 

@@ -8,6 +8,8 @@
 
 #include "nibble/Quantizer/RTN.h"
 #include "RowErrors.h"
+#include "nibble/Quantizer/DoubleQuantization.h"
+#include "nibble/Quantizer/FourBit.h"
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
@@ -121,12 +123,14 @@ static GroupParameters getParameters(const QuantizationScheme &scheme,
   parameters.zero = symmetricZero;
   if (scale == 0) {
     // All weights are zero, and any scale is right.
-    parameters.scale = 1;
+    // It must not draw the offset of a second level to itself.
+    parameters.scale = scheme.second ? 0 : 1;
     if (!scheme.symmetric)
       parameters.zero = 0;
     return parameters;
   }
-  float rounded = roundToScaleType(static_cast<float>(scale), scheme.scaleType);
+  ScaleType type = scheme.second ? ScaleType::F32 : scheme.scaleType;
+  float rounded = roundToScaleType(static_cast<float>(scale), type);
   if (rounded == 0) {
     // Too small for the type: codes from its smallest number are still right.
     float tiny = scheme.scaleType == ScaleType::F16    ? 0x1p-24f
@@ -225,17 +229,58 @@ llvm::Error quantizer::quantizeRTN(const WeightView &weight,
   return firstError.take();
 }
 
+/// Rounds all weights anew, to the scales and zeros that there are.
+static void roundToScales(const WeightView &weight, QuantizedWeight &result,
+                          unsigned threads) {
+  const QuantizationScheme &scheme = result.scheme;
+  int64_t cols = weight.cols;
+  int64_t length = scheme.getGroupLength(cols);
+  int64_t numGroups = scheme.getNumGroups(cols);
+  constexpr int64_t tileRows = 16;
+  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
+    std::vector<float> tile(tileRows * length);
+    for (int64_t group = 0; group < numGroups; ++group) {
+      int64_t col = group * length, count = std::min(length, cols - col);
+      copyTile(weight, first, last - first, col, count, tile.data());
+      for (int64_t row = first; row < last; ++row) {
+        int64_t index = row * numGroups + group;
+        int zero =
+            scheme.symmetric ? scheme.getSymmetricZero() : result.zeros[index];
+        uint8_t *codes = result.codes.data() + row * cols + col;
+        if (result.scales[index] == 0)
+          std::fill_n(codes, count, zero);
+        else
+          roundGroup(tile.data() + (row - first) * count, count, scheme,
+                     {result.scales[index], zero}, codes);
+      }
+    }
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Registration
 //===----------------------------------------------------------------------===//
 
 static const Method rtnMethod = {
     "rtn", "round to nearest; needs no data",
-    [](const QuantizationScheme &) -> llvm::Error {
+    [](const QuantizationScheme &scheme) -> llvm::Error {
+      if (scheme.hasFloatZeros())
+        return llvm::createStringError(
+            "method 'rtn' has no zero points that are floats: use 'hqq'");
       return llvm::Error::success();
     },
-    [](const MethodInput &input, QuantizedWeight &result) {
-      return quantizeRTN(input.weight, input.scheme, result.codes,
-                         result.scales, result.zeros, input.threads);
+    [](const MethodInput &input, QuantizedWeight &result) -> llvm::Error {
+      if (input.scheme.codebook != Codebook::Int)
+        return quantizeFourBit(input.weight, result, input.threads);
+      if (llvm::Error error =
+              quantizeRTN(input.weight, input.scheme, result.codes,
+                          result.scales, result.zeros, input.threads))
+        return error;
+      if (!input.scheme.second)
+        return llvm::Error::success();
+      if (llvm::Error error = quantizeScales(result))
+        return error;
+      roundToScales(input.weight, result, input.threads);
+      return llvm::Error::success();
     }};
 static RegisterMethod registerRTN(rtnMethod);

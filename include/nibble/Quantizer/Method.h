@@ -54,7 +54,9 @@ llvm::ArrayRef<const Method *> getMethods();
 const Method *lookupMethod(llvm::StringRef name);
 
 /// Checks that `method` takes the scheme and has the data that it needs, in the
-/// right sizes, and runs it. The result has the scheme of `input`.
+/// right sizes, and runs it. The result has the scheme of `input`, but for the
+/// groups of blocks that cross rows (see FourBit.h). Double quantization follows
+/// a method that does not do it.
 llvm::Expected<QuantizedWeight> quantize(const Method &method,
                                          const MethodInput &input);
 /// The same for the method of that name. An unknown name is an error that lists

@@ -22,7 +22,8 @@ namespace nibble::quantizer {
 ///
 /// The scale s follows `scheme.scaleRule` and is rounded to the scale type
 /// before the zero and the codes are computed. A group of zeros gets the scale
-/// 1; a scale too small for its type becomes the smallest positive one.
+/// 1; a scale too small for its type becomes the smallest positive one. If the
+/// scheme has a second level, scales are float32 and those of zeros 0.
 ///
 /// Sizes, with R rows, K columns and G = scheme.getNumGroups(K): `codes` R*K,
 /// `scales` R*G, `zeros` R*G or empty if symmetric. The result is the same

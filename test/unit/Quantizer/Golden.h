@@ -48,6 +48,9 @@ public:
     }
   }
 
+  bool contains(const std::string &name) const {
+    return arrays.count(name) != 0;
+  }
   const Array &operator[](const std::string &name) const {
     return arrays.at(name);
   }

@@ -8,6 +8,7 @@
 
 #include "nibble/Quantizer/HQQ.h"
 #include "RowErrors.h"
+#include "nibble/Quantizer/Method.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
@@ -148,3 +149,25 @@ llvm::Error quantizer::quantizeHQQ(const WeightView &weight,
   });
   return firstError.take();
 }
+
+//===----------------------------------------------------------------------===//
+// Registration
+//===----------------------------------------------------------------------===//
+
+static const Method hqqMethod = {
+    "hqq", "half-quadratic: zeros that are floats, fitted; needs no data",
+    [](const QuantizationScheme &scheme) -> llvm::Error {
+      if (scheme.codebook == Codebook::Int && scheme.hasFloatZeros() &&
+          scheme.zero == ZeroKind::Float && !scheme.second &&
+          scheme.scaleRule == ScaleRule::AbsMax && !scheme.dynamicActivations)
+        return llvm::Error::success();
+      return llvm::createStringError(
+          "method hqq is for integers with float zeros and one level of "
+          "scales, by scale rule absmax: quantize to W2A16, W3A16, W4A16 or "
+          "W8A16");
+    },
+    [](const MethodInput &input, QuantizedWeight &result) {
+      return quantizeHQQ(input.weight, input.scheme, HQQOptions(), result.codes,
+                         result.scales, result.floatZeros, input.threads);
+    }};
+static RegisterMethod registerHQQ(hqqMethod);

@@ -10,6 +10,7 @@
 #include "RowErrors.h"
 #include "nibble/Quantizer/DoubleQuantization.h"
 #include "nibble/Quantizer/FourBit.h"
+#include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
@@ -264,12 +265,17 @@ static void roundToScales(const WeightView &weight, QuantizedWeight &result,
 static const Method rtnMethod = {
     "rtn", "round to nearest; needs no data",
     [](const QuantizationScheme &scheme) -> llvm::Error {
-      if (scheme.hasFloatZeros())
+      if (scheme.hasFloatZeros() && scheme.scaleRule != ScaleRule::GGML)
         return llvm::createStringError(
             "method 'rtn' has no zero points that are floats: use 'hqq'");
       return llvm::Error::success();
     },
     [](const MethodInput &input, QuantizedWeight &result) -> llvm::Error {
+      if (input.scheme.scaleRule == ScaleRule::GGML) {
+        MethodInput plain = input;
+        plain.importance = {};
+        return quantizeGGUF(plain, result);
+      }
       if (input.scheme.codebook != Codebook::Int)
         return quantizeFourBit(input.weight, result, input.threads);
       if (llvm::Error error =

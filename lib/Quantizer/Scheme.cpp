@@ -8,6 +8,7 @@
 
 #include "nibble/Quantizer/Scheme.h"
 #include "nibble/Quantizer/Codebook.h"
+#include "nibble/Quantizer/GGUF.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
@@ -26,7 +27,8 @@ static constexpr std::pair<ScaleType, const char *> scaleTypeNames[] = {
 static constexpr std::pair<ScaleRule, const char *> scaleRuleNames[] = {
     {ScaleRule::AbsMax, "absmax"},
     {ScaleRule::MSE, "mse"},
-    {ScaleRule::SignedMax, "signed-max"}};
+    {ScaleRule::SignedMax, "signed-max"},
+    {ScaleRule::GGML, "ggml"}};
 
 template <typename E, size_t N>
 static StringRef getName(const std::pair<E, const char *> (&names)[N],
@@ -186,6 +188,10 @@ llvm::Error QuantizationScheme::verify() const {
     return llvm::createStringError("second level of " +
                                    llvm::Twine(second->group) +
                                    " scales: expected 1 or more");
+  if (scaleRule == ScaleRule::GGML && !findGGUFType(*this))
+    return llvm::createStringError(
+        "scale rule ggml is for the types of GGUF files: quantize to Q4_0, "
+        "Q4_K or another of them");
   if (scaleRule == ScaleRule::SignedMax && !symmetric)
     return llvm::createStringError("scale rule signed-max is for symmetric "
                                    "schemes: use absmax or mse");

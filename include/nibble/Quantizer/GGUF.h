@@ -14,7 +14,7 @@
 #ifndef NIBBLE_QUANTIZER_GGUF_H
 #define NIBBLE_QUANTIZER_GGUF_H
 
-#include "nibble/Quantizer/Scheme.h"
+#include "nibble/Quantizer/Method.h"
 
 namespace nibble::quantizer {
 
@@ -114,6 +114,24 @@ void packGGUF(const GGUFWeight &weight, llvm::MutableArrayRef<uint8_t> out);
 /// The inverse of `packGGUF`.
 GGUFWeight unpackGGUF(GGUFType type, int64_t rows, int64_t cols,
                       llvm::ArrayRef<uint8_t> bytes);
+
+//===----------------------------------------------------------------------===//
+// As schemes
+//===----------------------------------------------------------------------===//
+
+/// The scheme with the values of a type: `K` types have scales of two levels.
+/// Its scale rule is `GGML`.
+QuantizationScheme getGGUFScheme(GGUFType type);
+/// The type of a scheme whose scale rule is `GGML`, or nothing.
+std::optional<GGUFType> findGGUFType(const QuantizationScheme &scheme);
+
+/// The same codes, scales and minimums in a scheme of ours: `dequantize` gives
+/// the same floats.
+QuantizedWeight toQuantizedWeight(GGUFWeight weight);
+
+/// Quantizes to the type of `input.scheme`, with `input.importance` if it is
+/// given.
+llvm::Error quantizeGGUF(const MethodInput &input, QuantizedWeight &result);
 
 } // namespace nibble::quantizer
 

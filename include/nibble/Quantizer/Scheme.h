@@ -35,7 +35,10 @@ enum class ScaleRule : uint8_t {
   MSE,
   /// Symmetric only: (weight of largest magnitude) / -2^(b-1), as in GGUF's
   /// Q4_0. That weight becomes exact; scales may be negative.
-  SignedMax
+  SignedMax,
+  /// What ggml's quantizers do for the type of a GGUF file that the scheme is:
+  /// see GGUF.h.
+  GGML
 };
 
 /// What a code stands for. Of the codebooks but `Int`, codes are numbers of the

@@ -268,6 +268,47 @@ TEST_F(GGUFTest, ShortLastBlocksAndAnyNumberOfThreads) {
   }
 }
 
+// What kernels compute with is what ggml computes with.
+TEST_F(GGUFTest, SchemesStandForTheSameWeights) {
+  int64_t rows = 5, cols = 512;
+  std::vector<float> values = makeNormal(rows * cols);
+  std::vector<float> importance(cols, 0.5f);
+  for (const GGUFTypeInfo &info : getGGUFTypes()) {
+    QuantizationScheme scheme = getGGUFScheme(info.type);
+    EXPECT_EQ(findGGUFType(scheme), info.type);
+    MethodInput input = {WeightView::rowMajor(getBytes(values), rows, cols),
+                         scheme, 1};
+    input.importance = importance;
+    for (const char *method : {"rtn", "imatrix"}) {
+      llvm::Expected<QuantizedWeight> result = quantize(method, input);
+      ASSERT_TRUE(bool(result)) << llvm::toString(result.takeError());
+      std::vector<float> back(values.size()), wanted(values.size());
+      dequantize(*result, back);
+      dequantize(quantizeOrFail(values, cols, info.type,
+                                input.importance.take_front(
+                                    method == std::string("rtn") ? 0 : cols)),
+                 wanted);
+      EXPECT_EQ(back, wanted) << info.name.str() << " by " << method;
+    }
+  }
+}
+
+TEST_F(GGUFTest, RulesAreForTypes) {
+  std::vector<float> values = makeNormal(64);
+  MethodInput input = {WeightView::rowMajor(getBytes(values), 1, 64), {}, 1};
+  input.scheme.scaleRule = ScaleRule::GGML;
+  auto getError = [&](const char *method) {
+    return llvm::toString(quantize(method, input).takeError());
+  };
+  EXPECT_EQ(getError("rtn"),
+            "scale rule ggml is for the types of GGUF files: quantize to Q4_0, "
+            "Q4_K or another of them");
+  input.scheme.scaleRule = ScaleRule::AbsMax;
+  EXPECT_EQ(getError("imatrix"),
+            "method imatrix is for the types of GGUF files: quantize to Q4_0, "
+            "Q4_K or another of them, or use another method");
+}
+
 TEST_F(GGUFTest, RowsThatAreNotWholeSuperBlocks) {
   EXPECT_EQ(getTypeForRowsOf(GGUFType::Q4_K, 512), GGUFType::Q4_K);
   EXPECT_EQ(getTypeForRowsOf(GGUFType::Q4_K, 576), GGUFType::Q5_0);

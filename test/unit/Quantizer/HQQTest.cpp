@@ -8,6 +8,7 @@
 
 #include "nibble/Quantizer/HQQ.h"
 #include "RandomWeights.h"
+#include "nibble/Quantizer/Method.h"
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -111,6 +112,25 @@ TEST_F(HQQTest, BetterThanTheFirstZero) {
     double after = getMeanError(values, 256, 64, quantize(values, 256, scheme));
     EXPECT_LT(after, 0.99 * before) << bits << " bits";
   }
+}
+
+TEST_F(HQQTest, IsAMethod) {
+  std::vector<float> values = makeNormal(4 * 96);
+  MethodInput input = {WeightView::rowMajor(getBytes(values), 4, 96),
+                       makeScheme(4, 32), 1};
+  EXPECT_NE(
+      llvm::toString(nibble::quantizer::quantize("hqq", input).takeError())
+          .find("float zeros"),
+      std::string::npos);
+  input.scheme.symmetric = false;
+  input.scheme.zero = ZeroKind::Float;
+  llvm::Expected<QuantizedWeight> result =
+      nibble::quantizer::quantize("hqq", input);
+  ASSERT_TRUE(bool(result)) << llvm::toString(result.takeError());
+  std::vector<float> back(values.size());
+  dequantize(*result, back);
+  for (size_t i = 0; i < values.size(); ++i)
+    EXPECT_NEAR(back[i], values[i], 1.2f * result->scales[i / 32]);
 }
 
 TEST_F(HQQTest, ConstantsAreExact) {

@@ -333,8 +333,12 @@ TEST_F(RTNTest, RefusesSchemesOutOfRange) {
   llvm::Expected<QuantizedWeight> result =
       quantize("gptk", {weight, makeScheme(4, 32, true), 1});
   ASSERT_FALSE(bool(result));
-  EXPECT_EQ(llvm::toString(result.takeError()),
-            "unknown quantization method 'gptk': expected one of rtn");
+  std::string message = llvm::toString(result.takeError());
+  EXPECT_EQ(
+      message.rfind("unknown quantization method 'gptk': expected one of ", 0),
+      0u)
+      << message;
+  EXPECT_NE(message.find("rtn"), std::string::npos) << message;
 }
 
 TEST_F(RTNTest, BitsPerWeightCountScalesAndZeros) {

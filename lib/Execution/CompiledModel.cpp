@@ -16,7 +16,7 @@ namespace fs = llvm::sys::fs;
 mlir::FailureOr<std::unique_ptr<CompiledModel>>
 CompiledModel::compile(mlir::ModuleOp module, const target::ModelInfo &info,
                        const target::WeightLayout &layout,
-                       const target::CpuTarget &target) {
+                       const target::CpuTarget &target, int32_t threads) {
   llvm::SmallString<128> directory;
   if (std::error_code ec = fs::createUniqueDirectory("nibble", directory))
     return module.emitError()
@@ -31,7 +31,7 @@ CompiledModel::compile(mlir::ModuleOp module, const target::ModelInfo &info,
       target::emitArtifact(module, info, layout, target, options);
   std::unique_ptr<CompiledModel> result;
   if (succeeded(emitted)) {
-    llvm::Expected<std::unique_ptr<CompiledModel>> loaded = load(path);
+    llvm::Expected<std::unique_ptr<CompiledModel>> loaded = load(path, threads);
     if (loaded)
       result = std::move(*loaded);
     else

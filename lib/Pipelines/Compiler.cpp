@@ -17,6 +17,7 @@
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Pipelines/Estimate.h"
 #include "nibble/Pipelines/Pipelines.h"
+#include "nibble/Execution/CompiledModel.h"
 #include "nibble/Runtime/nibble.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Report.h"
@@ -287,6 +288,17 @@ LogicalResult Compiler::writeOutput(ModuleOp module) {
   TimingScope phaseTiming = timing.nest(stringifyPhase(Phase::Object));
   emit.timing = &phaseTiming;
   return target::emitArtifact(module, *info, *layout, *cpu, emit);
+}
+
+FailureOr<std::unique_ptr<CompiledModel>>
+Compiler::makeExecutable(ModuleOp module) {
+  FailureOr<target::CpuTarget> cpu = getCpu();
+  FailureOr<target::ModelInfo> info = target::ModelInfo::fromModule(module);
+  FailureOr<target::WeightLayout> layout =
+      target::WeightLayout::fromModule(module);
+  if (failed(cpu) || failed(info) || failed(layout))
+    return failure();
+  return CompiledModel::compile(module, *info, *layout, *cpu, options.threads);
 }
 
 LogicalResult Compiler::printEstimate(ModuleOp module) {

@@ -45,10 +45,11 @@ class CompiledModel {
 public:
   /// Make a binary of a module in the llvm dialect, in a temporary file that is
   /// gone when this returns, and load it. Errors of the compilation are
-  /// reported at the module; those of loading too.
+  /// reported at the module; those of loading too. `threads` of a run; 0: all.
   static mlir::FailureOr<std::unique_ptr<CompiledModel>>
   compile(mlir::ModuleOp module, const target::ModelInfo &info,
-          const target::WeightLayout &layout, const target::CpuTarget &target);
+          const target::WeightLayout &layout, const target::CpuTarget &target,
+          int32_t threads = 0);
 
   /// Load a binary.
   static llvm::Expected<std::unique_ptr<CompiledModel>>

@@ -15,8 +15,10 @@
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Target/CpuTarget.h"
 #include <functional>
+#include <memory>
 
 namespace nibble {
+class CompiledModel;
 struct QuantizePipelineOptions;
 
 /// Compiles one model as `options` say. Problems are reported as diagnostics of
@@ -40,6 +42,9 @@ public:
   /// Brings a module from its phase to `options.getLastPhase()`, at most to
   /// the LLVM dialect.
   llvm::LogicalResult lower(mlir::ModuleOp module);
+  /// Compiles a module in phase `llvm` for this process, to run it now.
+  mlir::FailureOr<std::unique_ptr<CompiledModel>>
+  makeExecutable(mlir::ModuleOp module);
   /// Writes the module, or the binary made from it.
   llvm::LogicalResult writeOutput(mlir::ModuleOp module);
 

@@ -309,8 +309,9 @@ SchemeAttr getSchemeAttr(MLIRContext *context,
                          Packing::Rows);
 }
 
-FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
-                                              QuantizeFn quantize) {
+FailureOr<QuantizationCounts>
+quantizeWeights(ModuleOp module, ArrayRef<QuantizableOpInterface> operations,
+                QuantizeFn quantize) {
   WeightQuantizer quantizer(quantize);
   // The time that a weight takes goes with its size.
   uint64_t done = 0, total = 0;
@@ -318,35 +319,48 @@ FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
     return getStorageBytes(
         cast<ShapedType>(op.getWeightOperand().get().getType()));
   };
-  module.walk([&](QuantizableOpInterface op) {
-    if (op->hasAttr(requestAttrName))
-      total += getSize(op);
-  });
-  WalkResult result = module.walk([&](QuantizableOpInterface op) {
+  for (QuantizableOpInterface op : operations)
+    total += getSize(op);
+  for (QuantizableOpInterface op : operations) {
     FailureOr<std::optional<QuantizationRequest>> request =
         QuantizationRequest::get(op);
     if (failed(request))
-      return WalkResult::interrupt();
-    if (!*request)
-      return WalkResult::advance();
-    if ((*request)->method != method) {
-      ++quantizer.counts.otherMethods;
-      return WalkResult::advance();
-    }
+      return failure();
     reportProgress(done, total, op.getLayerName());
     done += getSize(op);
-    if (failed(quantizer.run(op, **request)))
-      return WalkResult::interrupt();
-    return WalkResult::advance();
-  });
-  if (result.wasInterrupted())
-    return failure();
+    if (*request && failed(quantizer.run(op, **request)))
+      return failure();
+  }
   // Float weights without users must not reach the compiled model.
   module.walk([](ConstantOp op) {
     if (op->use_empty())
       op->erase();
   });
   return quantizer.counts;
+}
+
+FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module, StringRef method,
+                                              QuantizeFn quantize) {
+  SmallVector<QuantizableOpInterface> operations;
+  int64_t otherMethods = 0;
+  WalkResult result = module.walk([&](QuantizableOpInterface op) {
+    FailureOr<std::optional<QuantizationRequest>> request =
+        QuantizationRequest::get(op);
+    if (failed(request))
+      return WalkResult::interrupt();
+    if (*request && (*request)->method == method)
+      operations.push_back(op);
+    else
+      otherMethods += request->has_value();
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  FailureOr<QuantizationCounts> counts =
+      quantizeWeights(module, operations, quantize);
+  if (succeeded(counts))
+    counts->otherMethods = otherMethods;
+  return counts;
 }
 
 FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module,

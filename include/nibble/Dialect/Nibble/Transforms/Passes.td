@@ -68,32 +68,36 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
-def NibbleObserveOutputsPass : Pass<"nibble-observe-outputs", "::mlir::ModuleOp"> {
-  let summary = "Show what layers compute to a report";
+def NibbleAnnotateBlocksPass : Pass<"nibble-annotate-blocks", "::mlir::func::FuncOp"> {
+  let summary = "Mark the blocks and stages that methods go through";
   let description = [{
-    At the end of phase `quantized`: the output of every operation with a
-    weight, product of integers or not, goes to a `nibble.observe` with the
-    names of the layers that the operation computes. Codes of 8 bits are shown
-    as the numbers that they stand for. `nibble-compile --report --data` compares
-    them with those of the same model that was not quantized.
+    For debugging: shows how methods that see the activations cut a model. Layers
+    that read the same activation in the same way are a stage; a block goes from
+    one place where few values are live to the next. See `BlockAnalysis.h`.
+
+    Each layer with a request, or each layer if none has one, gets the numbers of
+    its block and its stage.
 
     Before:
     ```mlir
-    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc", "relu"],
-      activation = #nibble.activation<relu>} : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
+    %g = nibble.matmul %x weight(%0) {n = 64 : i64, k = 16 : i64, layers = ["gate"]} : ...
+    %u = nibble.matmul %x weight(%1) {n = 64 : i64, k = 16 : i64, layers = ["up"]} : ...
+    %h = arith.mulf %g, %u : tensor<?x64xf32>
+    %y = nibble.matmul %h weight(%2) residual(%r) {n = 16 : i64, k = 64 : i64, layers = ["down"]} : ...
     ```
     After:
     ```mlir
-    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc", "relu"],
-      activation = #nibble.activation<relu>} : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
-    nibble.observe %1 {id = 0 : i64, layers = ["fc", "relu"], onnx.name = "fc"} : tensor<?x10xf32>
+    %g = nibble.matmul %x weight(%0) {..., nibble.block = 0 : i64, nibble.stage = 0 : i64} : ...
+    %u = nibble.matmul %x weight(%1) {..., nibble.block = 0 : i64, nibble.stage = 0 : i64} : ...
+    %h = arith.mulf %g, %u : tensor<?x64xf32>
+    %y = nibble.matmul %h weight(%2) residual(%r) {..., nibble.block = 0 : i64, nibble.stage = 1 : i64} : ...
     ```
   }];
   let statistics = [
-    Statistic<"numOutputs", "num-outputs", "Outputs that are observed">
+    Statistic<"numBlocks", "num-blocks", "Blocks">,
+    Statistic<"numStages", "num-stages", "Stages">
   ];
-  let dependentDialects = ["::nibble::NibbleDialect", "::mlir::arith::ArithDialect",
-    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
 def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {

@@ -55,6 +55,13 @@ mlir::FailureOr<QuantizationCounts> quantizeWeights(mlir::ModuleOp module,
                                                     llvm::StringRef method,
                                                     QuantizeFn quantize);
 
+/// The same for the requests of `operations`, whatever their methods are, in
+/// this order.
+mlir::FailureOr<QuantizationCounts>
+quantizeWeights(mlir::ModuleOp module,
+                llvm::ArrayRef<QuantizableOpInterface> operations,
+                QuantizeFn quantize);
+
 /// The same for a method of the quantizer's table, which needs the weight only.
 mlir::FailureOr<QuantizationCounts>
 quantizeWeights(mlir::ModuleOp module, const quantizer::Method &method);

@@ -1,0 +1,377 @@
+//===- CompiledBlockRunner.cpp - Pieces of a model, compiled --------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/CompiledBlockRunner.h"
+
+#include "PieceRunner.h"
+#include "SampleBatches.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "nibble/Calibration/StateStore.h"
+#include "nibble/Calibration/WindowRows.h"
+#include "nibble/Dialect/Nibble/Transforms/BlockAnalysis.h"
+#include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
+#include <unistd.h>
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::calibration;
+
+/// Physical memory of the machine.
+static uint64_t getMachineMemory() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+namespace {
+using States = std::vector<StateStore::TensorRef>;
+
+class CompiledBlockRunner : public BlockRunner {
+public:
+  explicit CompiledBlockRunner(const BlockRunnerOptions &options)
+      : options(options), store(options.memoryLimit ? options.memoryLimit
+                                                    : getMachineMemory() / 2),
+        pieces(options.threads) {}
+
+  LogicalResult initialize(ModuleOp original, const SampleSource &samples);
+
+  ArrayRef<BlockLayer> getLayers() const override { return layers; }
+  ArrayRef<BlockStage> getStages() const override { return stages; }
+  ArrayRef<calibration::Block> getBlocks() const override { return blocks; }
+  unsigned getNumSamples() const override { return numSamples; }
+  unsigned getNumBatches() const override { return batches.size(); }
+
+  llvm::Error runStage(unsigned stage, RowsFn consume) override;
+  llvm::Error replaceWeight(unsigned layer, ArrayRef<float> weight) override;
+  llvm::Error rewind(unsigned block) override;
+  llvm::Error runBlock(unsigned block, ArrayRef<WeightReplacement> replacements,
+                       ResultFn consume) override;
+
+private:
+  using Cut = BlockAnalysis::Cut;
+
+  LogicalResult prepareModule(ModuleOp original);
+  void describe();
+  LogicalResult readSamples(const SampleSource &samples);
+  unsigned findBlockBegin(unsigned block) const;
+  llvm::Error advance(unsigned toCut, RowsFn *consume);
+  llvm::Error consumeActivation(const BlockAnalysis::Stage &stage,
+                                const StateStore::Tensor &tensor,
+                                RowsFn consume);
+  llvm::Error checkKept(unsigned block) const;
+  void dropWeights();
+
+  BlockRunnerOptions options;
+  OwningOpRef<ModuleOp> module;
+  std::unique_ptr<BlockAnalysis> analysis;
+  std::vector<BlockLayer> layers;
+  std::vector<BlockStage> stages;
+  std::vector<calibration::Block> blocks;
+  /// By layer: its operation in `module`.
+  std::vector<QuantizableOpInterface> operations;
+  unsigned numSamples = 0;
+
+  /// Before the states, which give their space back to it.
+  StateStore store;
+  PieceRunner pieces;
+  /// Of each batch, the live values of the cut that was reached.
+  std::vector<States> batches;
+  unsigned reached = 0;
+  bool checkedInputs = false;
+  /// With `keepBlockInputs`: the same at the begin of a block.
+  std::vector<States> blockInputs;
+  int64_t keptBlock = -1;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Preparation
+//===----------------------------------------------------------------------===//
+
+/// Sizes that are those of the inputs need not be carried.
+LogicalResult CompiledBlockRunner::prepareModule(ModuleOp original) {
+  module = original.clone();
+  int64_t number = 0;
+  Builder b(original.getContext());
+  module->walk([&](QuantizableOpInterface op) {
+    op->setAttr(operationAttrName, b.getI64IntegerAttr(number++));
+  });
+  PassManager passes(original.getContext());
+  if (failed(parsePassPipeline("resolve-ranked-shaped-type-result-dims,"
+                               "canonicalize,cse",
+                               passes)) ||
+      failed(passes.run(*module)))
+    return failure();
+  func::FuncOp entry;
+  for (auto function : module->getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isDeclaration() && !entry)
+      entry = function;
+  if (!entry)
+    return original.emitError("expected a function with a body");
+  analysis = std::make_unique<BlockAnalysis>(entry);
+  if (analysis->getStages().empty())
+    return original.emitError(
+        "no layer can be quantized with samples: none that is asked for "
+        "multiplies float32 activations with a constant weight outside of "
+        "loops and branches");
+  return success();
+}
+
+void CompiledBlockRunner::describe() {
+  for (auto [i, stage] : llvm::enumerate(analysis->getStages())) {
+    BlockStage &described = stages.emplace_back();
+    described.block = stage.block;
+    described.columns = stage.columns;
+    described.groups = stage.groups;
+    for (QuantizableOpInterface op : stage.layers) {
+      described.layers.push_back(layers.size());
+      BlockLayer &layer = layers.emplace_back();
+      WeightView view = op.getWeightView();
+      layer.name = op.getLayerName().str();
+      layer.rows = view.rows;
+      layer.columns = view.columns;
+      layer.stage = i;
+      layer.operation =
+          op->getAttrOfType<IntegerAttr>(operationAttrName).getInt();
+      operations.push_back(op);
+    }
+    if (stage.block == blocks.size())
+      blocks.push_back({static_cast<unsigned>(i), 0});
+    ++blocks[stage.block].numStages;
+  }
+}
+
+LogicalResult CompiledBlockRunner::readSamples(const SampleSource &samples) {
+  const Cut &begin = analysis->getCuts().front();
+  auto entry = begin.before->getParentOfType<func::FuncOp>();
+  FailureOr<SampleBatches> reader = SampleBatches::get(entry);
+  if (failed(reader))
+    return failure();
+  llvm::Error error =
+      reader->read(samples, [&](SampleBatches::Batch batch) -> llvm::Error {
+        States &states = batches.emplace_back();
+        for (Value value : begin.live) {
+          const SampleTensor &tensor =
+              batch[cast<BlockArgument>(value).getArgNumber()];
+          llvm::Expected<StateStore::TensorRef> kept =
+              store.add(tensor.dtype, tensor.dims, tensor.data);
+          if (!kept)
+            return kept.takeError();
+          states.push_back(std::move(*kept));
+        }
+        return llvm::Error::success();
+      });
+  if (error)
+    return module->emitError() << llvm::toString(std::move(error));
+  numSamples = reader->getNumSamples();
+  return success();
+}
+
+LogicalResult CompiledBlockRunner::initialize(ModuleOp original,
+                                              const SampleSource &samples) {
+  if (failed(prepareModule(original)))
+    return failure();
+  describe();
+  return readSamples(samples);
+}
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+unsigned CompiledBlockRunner::findBlockBegin(unsigned block) const {
+  unsigned found = 0;
+  for (auto [i, cut] : llvm::enumerate(analysis->getCuts()))
+    if (cut.stage < 0 && cut.block == block)
+      found = i;
+  return found;
+}
+
+/// Hands the rows of an activation to `consume`.
+llvm::Error
+CompiledBlockRunner::consumeActivation(const BlockAnalysis::Stage &stage,
+                                       const StateStore::Tensor &tensor,
+                                       RowsFn consume) {
+  std::vector<char> buffer;
+  llvm::Expected<ArrayRef<char>> bytes = store.read(tensor, buffer);
+  if (!bytes)
+    return bytes.takeError();
+  // States are aligned.
+  ArrayRef<float> values(reinterpret_cast<const float *>(bytes->data()),
+                         bytes->size() / sizeof(float));
+  if (auto conv = dyn_cast<ConvOp>(*stage.layers.front())) {
+    WindowShape shape;
+    llvm::append_range(shape.kernel, conv.getWeightShape().drop_front(2));
+    llvm::append_range(shape.strides, conv.getStrides());
+    llvm::append_range(shape.dilations, conv.getDilations());
+    llvm::append_range(shape.pads, conv.getPads());
+    shape.groups = conv.getGroup();
+    return forEachWindow(values, tensor.dims, shape, consume);
+  }
+  ActivationRows rows;
+  rows.columns = stage.columns;
+  int64_t left = values.size() / stage.columns;
+  constexpr int64_t maxBytes = 16 << 20;
+  int64_t most =
+      std::max<int64_t>(1, maxBytes / (stage.columns * sizeof(float)));
+  while (left > 0) {
+    rows.rows = std::min(left, most);
+    rows.values = values.take_front(rows.rows * stage.columns);
+    if (llvm::Error error = consume(rows))
+      return error;
+    values = values.drop_front(rows.values.size());
+    left -= rows.rows;
+  }
+  return llvm::Error::success();
+}
+
+/// Brings all batches from the cut that was reached to `toCut`.
+llvm::Error CompiledBlockRunner::advance(unsigned toCut, RowsFn *consume) {
+  const Cut &from = analysis->getCuts()[reached];
+  const Cut &to = analysis->getCuts()[toCut];
+  const BlockAnalysis::Stage *stage =
+      to.stage >= 0 ? &analysis->getStages()[to.stage] : nullptr;
+  Piece piece = outlinePiece(*analysis, from, to, !checkedInputs);
+  checkedInputs |= static_cast<bool>(piece.module);
+  if (llvm::Error error = pieces.prepare(piece))
+    return error;
+  for (States &states : batches) {
+    llvm::DenseMap<Value, StateStore::TensorRef> known;
+    for (auto [value, state] : llvm::zip_equal(from.live, states))
+      known[value] = state;
+    llvm::Expected<ArrayRef<nibble_tensor>> results =
+        pieces.run(piece, known, store);
+    if (!results)
+      return results.takeError();
+    for (auto [value, result] : llvm::zip_equal(piece.results, *results)) {
+      llvm::Expected<StateStore::TensorRef> kept = store.add(
+          result.dtype, ArrayRef(result.dims, result.rank),
+          ArrayRef(static_cast<const char *>(result.data), result.bytes));
+      if (!kept)
+        return kept.takeError();
+      known[value] = std::move(*kept);
+    }
+    states.clear();
+    for (Value value : to.live)
+      states.push_back(known.at(value));
+    if (!stage || !consume)
+      continue;
+    if (llvm::Error error =
+            consumeActivation(*stage, *known.at(stage->activation), *consume))
+      return error;
+  }
+  reached = toCut;
+  dropWeights();
+  return llvm::Error::success();
+}
+
+llvm::Error CompiledBlockRunner::runStage(unsigned stage, RowsFn consume) {
+  ArrayRef<Cut> cuts = analysis->getCuts();
+  unsigned target = reached;
+  while (target != cuts.size() && cuts[target].stage != stage)
+    ++target;
+  if (target == cuts.size() || target == reached)
+    return llvm::createStringError(
+        "stage " + Twine(stage) +
+        " was asked for after a later one or a second time");
+  while (reached != target) {
+    if (cuts[reached].stage < 0 && options.keepBlockInputs &&
+        findBlockBegin(cuts[reached].block) == reached) {
+      blockInputs = batches;
+      keptBlock = cuts[reached].block;
+    }
+    unsigned next = reached + 1;
+    if (llvm::Error error = advance(next, next == target ? &consume : nullptr))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error CompiledBlockRunner::replaceWeight(unsigned layer,
+                                               ArrayRef<float> weight) {
+  const BlockLayer &described = layers[layer];
+  if (static_cast<int64_t>(weight.size()) != described.rows * described.columns)
+    return llvm::createStringError(
+        "layer \"" + described.name + "\": expected a weight of " +
+        Twine(described.rows) + " x " + Twine(described.columns) + ", got " +
+        Twine(weight.size()) + " values");
+  pieces.setWeight(operations[layer], weight);
+  return llvm::Error::success();
+}
+
+/// Weights of layers that will not run again are freed.
+void CompiledBlockRunner::dropWeights() {
+  const Cut &cut = analysis->getCuts()[reached];
+  for (auto [layer, op] : llvm::zip_equal(layers, operations))
+    if (op->isBeforeInBlock(cut.before) &&
+        (!options.keepBlockInputs || stages[layer.stage].block < cut.block))
+      pieces.dropWeight(op);
+}
+
+llvm::Error CompiledBlockRunner::checkKept(unsigned block) const {
+  if (options.keepBlockInputs && keptBlock == static_cast<int64_t>(block))
+    return llvm::Error::success();
+  return llvm::createStringError("the inputs of block " + Twine(block) +
+                                 " were not kept: run one of its stages "
+                                 "first, with keepBlockInputs");
+}
+
+llvm::Error CompiledBlockRunner::rewind(unsigned block) {
+  if (llvm::Error error = checkKept(block))
+    return error;
+  batches = blockInputs;
+  reached = findBlockBegin(block);
+  return llvm::Error::success();
+}
+
+llvm::Error
+CompiledBlockRunner::runBlock(unsigned block,
+                              ArrayRef<WeightReplacement> replacements,
+                              ResultFn consume) {
+  if (llvm::Error error = checkKept(block))
+    return error;
+  ArrayRef<Cut> cuts = analysis->getCuts();
+  const Cut &from = cuts[findBlockBegin(block)];
+  const Cut &to = cuts[findBlockBegin(block + 1)];
+  Piece piece = outlinePiece(*analysis, from, to, /*withInputChecks=*/false);
+  PieceRunner::Weights own;
+  for (const WeightReplacement &replacement : replacements)
+    own[operations[replacement.layer]] = replacement.weight;
+  if (llvm::Error error = pieces.prepare(piece, own))
+    return error;
+  for (auto [batch, states] : llvm::enumerate(blockInputs)) {
+    llvm::DenseMap<Value, StateStore::TensorRef> known;
+    for (auto [value, state] : llvm::zip_equal(from.live, states))
+      known[value] = state;
+    llvm::Expected<ArrayRef<nibble_tensor>> results =
+        pieces.run(piece, known, store);
+    if (!results)
+      return results.takeError();
+    for (auto [i, result] : llvm::enumerate(*results)) {
+      if (result.dtype != NIBBLE_FLOAT)
+        continue;
+      BlockResult described;
+      described.batch = batch;
+      described.index = i;
+      described.values = CompiledModel::elements<float>(result);
+      described.dims = ArrayRef(result.dims, result.rank);
+      if (llvm::Error error = consume(described))
+        return error;
+    }
+  }
+  return llvm::Error::success();
+}
+
+FailureOr<std::unique_ptr<BlockRunner>>
+nibble::createCompiledBlockRunner(ModuleOp module, const SampleSource &samples,
+                                  const BlockRunnerOptions &options) {
+  auto runner = std::make_unique<CompiledBlockRunner>(options);
+  if (failed(runner->initialize(module, samples)))
+    return failure();
+  return std::unique_ptr<BlockRunner>(std::move(runner));
+}

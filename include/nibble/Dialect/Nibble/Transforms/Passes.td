@@ -100,6 +100,34 @@ def NibbleAnnotateBlocksPass : Pass<"nibble-annotate-blocks", "::mlir::func::Fun
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleObserveOutputsPass : Pass<"nibble-observe-outputs", "::mlir::ModuleOp"> {
+  let summary = "Show what layers compute to a report";
+  let description = [{
+    At the end of phase `quantized`: the output of every operation with a
+    weight, product of integers or not, goes to a `nibble.observe` with the
+    names of the layers that the operation computes. Codes of 8 bits are shown
+    as the numbers that they stand for. `nibble-compile --report --data` compares
+    them with those of the same model that was not quantized.
+
+    Before:
+    ```mlir
+    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc", "relu"],
+      activation = #nibble.activation<relu>} : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
+    ```
+    After:
+    ```mlir
+    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc", "relu"],
+      activation = #nibble.activation<relu>} : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
+    nibble.observe %1 {id = 0 : i64, layers = ["fc", "relu"], onnx.name = "fc"} : tensor<?x10xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numOutputs", "num-outputs", "Outputs that are observed">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {
   let summary = "Quantize weights by rounding to nearest";
   let description = [{

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import cli_report
 from .cli_text import add_verbs
 from .errors import NibbleError
 from .export import DecoderOptions, export_model
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=0)
     run.set_defaults(run=_run)
 
+    cli_report.add_verb(verbs)
     add_verbs(verbs)
     return parser
 

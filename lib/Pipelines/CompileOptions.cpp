@@ -103,8 +103,8 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
   }
   if (!symbolizeScaleRule(options.scaleRule))
     return llvm::createStringError("unknown value '" + options.scaleRule +
-                                   "' of --scale-rule: expected absmax, mse or "
-                                   "signed-max");
+                                   "' of --scale-rule: expected absmax, mse, "
+                                   "signed-max or full-range");
   for (StringRef path : options.reports)
     if (llvm::Error error = checkReportPath(path))
       return llvm::createStringError("--report: " +

@@ -76,8 +76,10 @@ quantizer::computeErrorStatistics(const WeightView &weight,
                                   unsigned threads) {
   const QuantizationScheme &scheme = quantized.scheme;
   int64_t cols = weight.cols;
-  int64_t length = scheme.getGroupLength(cols);
-  int64_t numGroups = scheme.getNumGroups(cols);
+  // A row is in one piece where the columns of a group are apart.
+  bool wholeRows = !quantized.groupIndex.empty();
+  int64_t length = wholeRows ? cols : scheme.getGroupLength(cols);
+  int64_t numGroups = wholeRows ? 1 : scheme.getNumGroups(cols);
   constexpr int64_t tileRows = 16;
   // Sums per piece, added in order afterwards.
   std::vector<ErrorStatistics> pieces((weight.rows + tileRows - 1) / tileRows);
@@ -89,7 +91,10 @@ quantizer::computeErrorStatistics(const WeightView &weight,
       int64_t count = std::min(length, cols - col);
       copyTile(weight, first, last - first, col, count, tile.data());
       for (int64_t row = first; row < last; ++row) {
-        dequantizeGroup(quantized, row, group, others.data());
+        if (wholeRows)
+          dequantizeRow(quantized, row, others.data());
+        else
+          dequantizeGroup(quantized, row, group, others.data());
         sum += compareGroup(tile.data() + (row - first) * count, others.data(),
                             count);
       }

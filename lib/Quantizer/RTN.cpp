@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/RTN.h"
+#include "GroupParameters.h"
 #include "RowErrors.h"
 #include "nibble/Quantizer/DoubleQuantization.h"
 #include "nibble/Quantizer/FourBit.h"
@@ -27,12 +28,6 @@ struct Range {
   float min = 0, max = 0;
   bool finite = true;
 };
-
-/// What maps the weights of a group to codes.
-struct GroupParameters {
-  float scale = 1;
-  int zero = 0;
-};
 } // namespace
 
 /// Finite floats order as sign and magnitude, so integer maxima give the range:
@@ -50,25 +45,6 @@ static Range findRange(const float *values, int64_t count) {
   range.min = -llvm::bit_cast<float>(smallest);
   range.finite = magnitude < 0x7f800000;
   return range;
-}
-
-/// Adding and subtracting this leaves the nearest integer, ties to even, of any
-/// number up to 2^22 in the low bits of the mantissa.
-static constexpr float roundingConstant = 0x1.8p23f;
-
-/// Integers between which w / scale is clamped: code = zero + the result.
-static std::pair<float, float> getLimits(const QuantizationScheme &scheme,
-                                         int zero) {
-  return {static_cast<float>(-zero),
-          static_cast<float>(scheme.getMaxCode() - zero)};
-}
-
-static inline float roundCode(float value, float scale, float low, float high) {
-  // Clamping to integers first gives what clamping last does.
-  float quotient = value / scale;
-  quotient = quotient < low ? low : quotient;
-  quotient = quotient > high ? high : quotient;
-  return quotient + roundingConstant;
 }
 
 static void roundGroup(const float *values, int64_t count,
@@ -107,46 +83,6 @@ static double getSquaredError(const float *values, int64_t count,
   for (float part : sums)
     sum += part;
   return sum;
-}
-
-/// Scale and zero for weights between `min` <= 0 and `max` >= 0.
-static GroupParameters getParameters(const QuantizationScheme &scheme,
-                                     double min, double max) {
-  GroupParameters parameters;
-  int symmetricZero = scheme.getSymmetricZero();
-  double scale;
-  if (!scheme.symmetric)
-    scale = (max - min) / scheme.getMaxCode();
-  else if (scheme.scaleRule == ScaleRule::SignedMax)
-    scale = (max > -min ? max : min) / -symmetricZero;
-  else
-    scale = std::max(max, -min) / (symmetricZero - 1);
-  parameters.zero = symmetricZero;
-  if (scale == 0) {
-    // All weights are zero, and any scale is right.
-    // It must not draw the offset of a second level to itself.
-    parameters.scale = scheme.second ? 0 : 1;
-    if (!scheme.symmetric)
-      parameters.zero = 0;
-    return parameters;
-  }
-  ScaleType type = scheme.second ? ScaleType::F32 : scheme.scaleType;
-  float rounded = roundToScaleType(static_cast<float>(scale), type);
-  if (rounded == 0) {
-    // Too small for the type: codes from its smallest number are still right.
-    float tiny = scheme.scaleType == ScaleType::F16    ? 0x1p-24f
-                 : scheme.scaleType == ScaleType::BF16 ? 0x1p-133f
-                                                       : 0x1p-149f;
-    rounded = scale < 0 ? -tiny : tiny;
-  }
-  parameters.scale = rounded;
-  if (!scheme.symmetric) {
-    float maxCode = scheme.getMaxCode();
-    float zero = roundCode(-static_cast<float>(min), rounded, 0, maxCode) -
-                 roundingConstant;
-    parameters.zero = static_cast<int>(zero);
-  }
-  return parameters;
 }
 
 /// The range shrunk by whichever of 0 to 79 % has the least squared error.

@@ -28,7 +28,8 @@ static constexpr std::pair<ScaleRule, const char *> scaleRuleNames[] = {
     {ScaleRule::AbsMax, "absmax"},
     {ScaleRule::MSE, "mse"},
     {ScaleRule::SignedMax, "signed-max"},
-    {ScaleRule::GGML, "ggml"}};
+    {ScaleRule::GGML, "ggml"},
+    {ScaleRule::FullRange, "full-range"}};
 
 template <typename E, size_t N>
 static StringRef getName(const std::pair<E, const char *> (&names)[N],
@@ -282,14 +283,29 @@ void quantizer::decodeSecondLevel(QuantizedWeight &weight) {
     decode(weight.zeroCodes, weight.floatZeros);
 }
 
+void quantizer::dequantizeRow(const QuantizedWeight &weight, int64_t row,
+                              float *out) {
+  const QuantizationScheme &scheme = weight.scheme;
+  int64_t numGroups = scheme.getNumGroups(weight.cols);
+  if (weight.groupIndex.empty()) {
+    for (int64_t group = 0; group < numGroups; ++group)
+      out += dequantizeGroup(weight, row, group, out);
+    return;
+  }
+  const uint8_t *codes = weight.codes.data() + row * weight.cols;
+  for (int64_t col = 0; col < weight.cols; ++col) {
+    int64_t index = row * numGroups + weight.groupIndex[col];
+    int zero =
+        scheme.symmetric ? scheme.getSymmetricZero() : weight.zeros[index];
+    out[col] = weight.scales[index] * static_cast<float>(codes[col] - zero);
+  }
+}
+
 void quantizer::dequantize(const QuantizedWeight &weight,
                            llvm::MutableArrayRef<float> out, unsigned threads) {
   assert(out.size() == weight.codes.size() && "one float per code");
-  int64_t numGroups = weight.scheme.getNumGroups(weight.cols);
   parallelFor(weight.rows, 16, threads, [&](int64_t first, int64_t last) {
-    float *next = out.data() + first * weight.cols;
     for (int64_t row = first; row < last; ++row)
-      for (int64_t group = 0; group < numGroups; ++group)
-        next += dequantizeGroup(weight, row, group, next);
+      dequantizeRow(weight, row, out.data() + row * weight.cols);
   });
 }

@@ -180,7 +180,7 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
                       {"f16", "bf16", "f32"});
   if (key == "scale-rule")
     return readChoice(entry, options.scaleRule, quantizer::symbolizeScaleRule,
-                      {"absmax", "mse", "signed-max"});
+                      {"absmax", "mse", "signed-max", "full-range"});
   return true;
 }
 

@@ -38,7 +38,11 @@ enum class ScaleRule : uint8_t {
   SignedMax,
   /// What ggml's quantizers do for the type of a GGUF file that the scheme is:
   /// see GGUF.h.
-  GGML
+  GGML,
+  /// Symmetric: absmax / (2^(b-1) - 1/2), as GPTQ's libraries and
+  /// compressed-tensors choose it: the codes span the range evenly, and the
+  /// weight that sets the scale is half a step off. Asymmetric: as `AbsMax`.
+  FullRange
 };
 
 /// What a code stands for. Of the codebooks but `Int`, codes are numbers of the
@@ -176,15 +180,21 @@ struct QuantizedWeight {
   std::vector<uint8_t> scaleCodes, zeroCodes;
   /// [getSecondRows(), getSecondLength(rows, cols)]
   std::vector<float> second;
+  /// [cols], the group of each column; empty if groups are runs of columns.
+  /// Only with integer codes and zeros.
+  std::vector<int32_t> groupIndex;
 
   QuantizedWeight() = default;
   QuantizedWeight(const QuantizationScheme &scheme, int64_t rows, int64_t cols);
 };
 
 /// Writes what the weights of a group stand for to `out`, in the order of
-/// columns, and returns how many there are.
+/// columns, and returns how many there are. Not for weights with a group index.
 int64_t dequantizeGroup(const QuantizedWeight &weight, int64_t row,
                         int64_t group, float *out);
+
+/// Writes what the weights of a row stand for to `out`.
+void dequantizeRow(const QuantizedWeight &weight, int64_t row, float *out);
 
 /// Sets the scales and float zeros that the codes of the second level stand
 /// for, which there must be.

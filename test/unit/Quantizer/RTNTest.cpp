@@ -209,9 +209,8 @@ TEST_F(RTNTest, SameForAnyNumberOfThreads) {
 }
 
 // Signal to noise of normal weights, in dB, as other implementations of the
-// same rules give it. Ours for symmetric codes is absmax / (2^(b-1) - 1), which
-// is what AWQ uses; GPTQ's 2 absmax / (2^b - 1) is up to 0.5 dB better at 4
-// bits.
+// same rules give it. The default for symmetric codes is AWQ's; GPTQ's, which
+// is full-range, is up to 0.5 dB better at 4 bits.
 TEST_F(RTNTest, NoiseOfNormalWeights) {
   struct Anchor {
     unsigned bits;
@@ -221,12 +220,15 @@ TEST_F(RTNTest, NoiseOfNormalWeights) {
   };
   const Anchor anchors[] = {
       {4, true, ScaleRule::AbsMax, {20.29, 19.38, 18.64}},
+      {4, true, ScaleRule::FullRange, {20.50, 19.77, 19.16}},
       {4, true, ScaleRule::SignedMax, {21.36, 20.48, 19.79}},
       {4, false, ScaleRule::AbsMax, {21.87, 20.85, 20.00}},
       {3, true, ScaleRule::AbsMax, {12.91, 11.99, 11.28}},
+      {3, true, ScaleRule::FullRange, {13.85, 13.13, 12.49}},
       {3, true, ScaleRule::SignedMax, {15.16, 14.33, 13.64}},
       {3, false, ScaleRule::AbsMax, {15.23, 14.19, 13.31}},
       {2, true, ScaleRule::AbsMax, {3.62, 2.86, 2.30}},
+      {2, true, ScaleRule::FullRange, {6.53, 5.84, 5.21}},
       {2, true, ScaleRule::SignedMax, {8.84, 8.12, 7.50}},
       {2, false, ScaleRule::AbsMax, {7.85, 6.83, 5.99}}};
   int64_t rows = 2048, cols = 1024;

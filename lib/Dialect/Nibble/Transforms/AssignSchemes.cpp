@@ -130,7 +130,7 @@ private:
     auto rule = quantizer::symbolizeScaleRule(scaleRule);
     if (!rule)
       return emitError(loc) << "unknown scale rule '" << scaleRule
-                            << "': expected absmax, mse or signed-max";
+                            << "': expected absmax, mse, signed-max or full-range";
     layerChoice.scheme = scheme;
     layerChoice.method = method;
     layerChoice.groupSize = groupSize;

@@ -5,6 +5,6 @@
 
 // SCHEME: error: {{.*}}W5A5
 // TYPE: error: unknown scale type 'f8': expected f16, bf16 or f32
-// RULE: error: unknown scale rule 'best': expected absmax, mse or signed-max
+// RULE: error: unknown scale rule 'best': expected absmax, mse, signed-max or full-range
 // FILE: error: {{.*}}/nowhere/rules.yaml
 func.func @f() { return }

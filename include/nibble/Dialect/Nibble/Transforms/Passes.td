@@ -55,7 +55,7 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
     Option<"scaleType", "scale-type", "std::string", /*default=*/"\"f16\"",
            "Type of the scales: f16, bf16 or f32">,
     Option<"scaleRule", "scale-rule", "std::string", /*default=*/"\"absmax\"",
-           "How a scale is chosen: absmax or mse">,
+           "How a scale is chosen: absmax, mse, signed-max or full-range">,
     Option<"head", "head", "std::string", /*default=*/"\"none\"",
            "Scheme of embeddings and of the output head of a language model">,
     Option<"config", "config", "std::string", /*default=*/"",

@@ -274,7 +274,8 @@ static const Method gptqMethod = {
         return llvm::createStringError(
             "method 'gptq' rounds to integers: it does not take " +
             stringifyCodebook(scheme.codebook));
-      if (scheme.hasFloatZeros() || scheme.second)
+      if (scheme.hasFloatZeros() || scheme.second ||
+          scheme.scaleRule == ScaleRule::GGML)
         return llvm::createStringError(
             "method 'gptq' takes no float zeros and no scales of scales");
       return llvm::Error::success();

@@ -48,6 +48,8 @@ svg { display: block; }
 svg.head { position: sticky; top: 0; background: var(--card); }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 svg .soft { fill: var(--soft); }
+svg .end { text-anchor: end; stroke: var(--card); stroke-width: 3px;
+  paint-order: stroke; }
 svg .grid { stroke: var(--line); }
 svg .row:hover rect.hit { fill: var(--line); fill-opacity: 0.5; }
 .before { fill: var(--before); } .after { fill: var(--after); }

@@ -79,6 +79,7 @@ public:
     return left + width * std::clamp((value - low) / (high - low), 0.0, 1.0);
   }
   double getZero() const { return place(0); }
+  bool isBeyond(double value) const { return value > high; }
   /// Title, numbers, and the ends of the lines that `writeGrid` goes on with.
   void writeHead(llvm::raw_ostream &os, StringRef title,
                  llvm::function_ref<std::string(double)> format) const {
@@ -110,6 +111,19 @@ private:
   double left, width, tick = 1, low = 0, high = 1;
 };
 
+/// The largest value of the layers that are quantized, if there are any, else
+/// of all: a float table is so much larger that nothing else would be seen.
+double getLargest(const std::vector<LayerReport> &layers,
+                  llvm::function_ref<double(const LayerReport &)> get) {
+  double quantized = 0, all = 0;
+  for (const LayerReport &layer : layers) {
+    all = std::max(all, get(layer));
+    if (layer.isQuantized())
+      quantized = std::max(quantized, get(layer));
+  }
+  return quantized > 0 ? quantized : all;
+}
+
 /// The least and the largest of what was added.
 struct Range {
   double low = 0, high = 0;
@@ -140,12 +154,10 @@ private:
   /// Columns are narrower when there is one more.
   double getWidth() const { return hasOutputs ? 1310 : 1140; }
   Axis makeBytes() const {
-    Range range;
-    for (const LayerReport &layer : layers) {
-      range.add(layer.bytes);
-      range.add(layer.floatBytes);
-    }
-    return Axis(290, hasOutputs ? 270 : 360, range.low, range.high);
+    double largest = getLargest(layers, [](const LayerReport &layer) {
+      return std::max(layer.bytes, layer.floatBytes);
+    });
+    return Axis(290, hasOutputs ? 270 : 360, 0, largest);
   }
   Axis makeSQNR() const {
     Range range;
@@ -165,11 +177,10 @@ private:
     return Axis(860, 240, range.low, range.high);
   }
   Axis makeBits() const {
-    Range range;
-    for (const LayerReport &layer : layers)
-      range.add(layer.getBitsPerWeight());
-    return Axis(hasOutputs ? 1150 : 950, hasOutputs ? 130 : 160, range.low,
-                range.high);
+    return Axis(hasOutputs ? 1150 : 950, hasOutputs ? 130 : 160, 0,
+                getLargest(layers, [](const LayerReport &layer) {
+                  return layer.getBitsPerWeight();
+                }));
   }
 
   void writeOutput(llvm::raw_ostream &os, const LayerReport &layer,
@@ -244,22 +255,29 @@ void LayerPlot::writeRow(llvm::raw_ostream &os, const LayerReport &layer,
                 "{4}</text>",
                 top, getWidth(), rowHeight, top + 16,
                 escapeHTML(elide(layer.name)));
+  // A bar that is longer than the axis ends in its number.
   auto writeBar = [&](StringRef kind, const Axis &axis, double value,
-                      double offset, double height) {
-    double left = axis.getZero();
+                      double offset, double height,
+                      llvm::function_ref<std::string(double)> format) {
+    double left = axis.getZero(), right = axis.place(value);
     os << formatv("<rect class='{0}' x='{1:f1}' y='{2:f1}' width='{3:f1}' "
                   "height='{4:f1}'/>",
-                  kind, left, top + offset, axis.place(value) - left, height);
+                  kind, left, top + offset, right - left, height);
+    if (axis.isBeyond(value))
+      os << formatv("<text class='end' x='{0:f1}' y='{1:f1}'>{2}</text>",
+                    right - 3, top + 16, format(value));
   };
-  writeBar("before", bytes, layer.floatBytes, layer.isQuantized() ? 4 : 8, 7);
+  auto formatSize = [](double value) { return formatBytes(value); };
+  writeBar("before", bytes, layer.floatBytes, layer.isQuantized() ? 4 : 8, 7,
+           formatSize);
   if (layer.isQuantized())
-    writeBar("after", bytes, layer.bytes, 12, 7);
+    writeBar("after", bytes, layer.bytes, 12, 7, formatSize);
   if (layer.sqnr)
     os << formatv("<circle class='dot' cx='{0:f1}' cy='{1:f1}' r='4.5'/>",
                   sqnr.place(*layer.sqnr), top + 12);
   writeOutput(os, layer, top + 12);
   writeBar(layer.isQuantized() ? "after" : "before", bits,
-           layer.getBitsPerWeight(), 7.5, 9);
+           layer.getBitsPerWeight(), 7.5, 9, formatPlain);
   os << "</g>\n";
 }
 

@@ -328,4 +328,56 @@ def ONNXFuseAttentionPass
   ];
 }
 
+def ONNXBuildGradientPass : Pass<"onnx-build-gradient", "::mlir::ModuleOp"> {
+  let summary = "Add the derivatives of a result to a function";
+  let description = [{
+    Reverse-mode differentiation of the sum of a result's elements with respect
+    to some arguments. The function gets one result more for each of them, the
+    gradient, in the shape of the argument; those of named arguments are called
+    `NAME.gradient`. Methods that learn from samples build on it.
+
+    The derivatives are standard operators, so they are folded, differentiated
+    again and compiled like any model. There are rules for elementwise operators
+    and activations, broadcasting, movement, sums and means, Softmax, products,
+    convolutions, layer and RMS normalization and rotary embedding; attention is
+    first written as products. An operator between the arguments and the result
+    without a rule is an error that names it. Of two equal operands of Max or
+    Min the first is taken to be chosen; at 0 Relu and its like have slope 0.
+
+    Before:
+    ```mlir
+    func.func @loss(%w: tensor<3xf32>) -> tensor<3xf32> {
+      %0 = onnx.Exp(%w) : (tensor<3xf32>) -> tensor<3xf32>
+      %y = onnx.Mul(%w, %0) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      return %y : tensor<3xf32>
+    }
+    ```
+    After `onnx-build-gradient{function=loss arguments=0}` and folding:
+    ```mlir
+    func.func @loss(%w: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>) {
+      %0 = onnx.Exp(%w) : (tensor<3xf32>) -> tensor<3xf32>
+      %y = onnx.Mul(%w, %0) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      %1 = onnx.Mul(%one, %0) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      %2 = onnx.Mul(%one, %w) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      %3 = onnx.Mul(%2, %0) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      %g = onnx.Add(%1, %3) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      return %y, %g : tensor<3xf32>, tensor<3xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"main_graph\"",
+           "the function that gets the derivatives">,
+    Option<"result", "result", "unsigned", /*default=*/"0",
+           "number of the result that is differentiated">,
+    ListOption<"arguments", "arguments", "unsigned",
+               "numbers of the arguments to differentiate by">
+  ];
+  let statistics = [
+    Statistic<"numDifferentiated", "num-differentiated",
+              "Operators on the way from the arguments to the result">
+  ];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
 #endif // NIBBLE_DIALECT_ONNX_TRANSFORMS_PASSES_TD

@@ -59,7 +59,9 @@ struct CommandLine {
           clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
           clEnumValN(EmitKind::Assembly, "asm", "assembly"),
           clEnumValN(EmitKind::ONNX, "onnx",
-                     "the normalized model, for ONNX tools"))};
+                     "the normalized model, for ONNX tools"),
+          clEnumValN(EmitKind::QDQ, "qdq-onnx",
+                     "ONNX with QuantizeLinear and DequantizeLinear"))};
   cl::opt<Phase> compileTo{
       "compile-to", cl::desc("stop when this phase is complete"),
       cl::cat(general),
@@ -126,6 +128,28 @@ struct CommandLine {
   cl::opt<std::string> config{
       "config", cl::desc("rules that say per layer what to do (YAML)"),
       cl::value_desc("FILE"), cl::cat(quantization)};
+  cl::opt<std::string> calibration{
+      "calibration",
+      cl::desc("statistics that nibble-calibrate wrote, for W8A8 and for "
+               "methods that need them"),
+      cl::value_desc("STATS"), cl::cat(quantization)};
+  cl::opt<std::string> activationType{
+      "activation-type",
+      cl::desc("codes of W8A8 activations: uint8 (default) or int8"),
+      cl::value_desc("TYPE"), cl::init(defaults.activationType),
+      cl::cat(quantization)};
+  cl::opt<bool> activationSymmetric{
+      "activation-symmetric",
+      cl::desc("W8A8 activations have the zero point in the middle"),
+      cl::cat(quantization)};
+  cl::opt<cl::boolOrDefault> biasCorrection{
+      "bias-correction",
+      cl::desc("take back the mean error of W8A8 weights (default true)"),
+      cl::cat(quantization)};
+  cl::opt<bool> equalize{
+      "equalize",
+      cl::desc("scale channels between convolutions to one range, for W8A8"),
+      cl::cat(quantization)};
   cl::opt<bool> allowUnfused{
       "allow-unfused",
       cl::desc("a float copy of a quantized weight is a remark, not an error"),
@@ -207,6 +231,11 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.head = head;
   options.configFile = config;
   options.allowUnfused = allowUnfused;
+  options.calibrationFile = calibration;
+  options.activationType = activationType;
+  options.activationSymmetric = activationSymmetric;
+  options.biasCorrection = biasCorrection != cl::BOU_FALSE;
+  options.equalize = equalize;
   options.target = target;
   options.march = march;
   options.compute = compute;

@@ -66,6 +66,7 @@ Phase CompileOptions::getLastPhase() const {
     return *compileTo;
   switch (getEmitKind()) {
   case EmitKind::ONNX:
+  case EmitKind::QDQ:
     return Phase::ONNX;
   case EmitKind::MLIR:
     return Phase::LLVM;
@@ -139,6 +140,9 @@ llvm::Error CompileOptions::validate() const {
   if (auto error =
           checkChoice("progress", progress, {"auto", "always", "never"}))
     return error;
+  if (auto error =
+          checkChoice("activation-type", activationType, {"uint8", "int8"}))
+    return error;
   if (groupSize < -1 || groupSize == 0)
     return llvm::createStringError(
         "--group-size=" + llvm::itostr(groupSize) +
@@ -146,7 +150,8 @@ llvm::Error CompileOptions::validate() const {
         "per output channel");
   EmitKind kind = getEmitKind();
   Phase last = getLastPhase();
-  bool needsObject = kind != EmitKind::MLIR && kind != EmitKind::ONNX;
+  bool isOnnx = kind == EmitKind::ONNX || kind == EmitKind::QDQ;
+  bool needsObject = kind != EmitKind::MLIR && !isOnnx;
   if (needsObject && last != Phase::Object)
     return llvm::createStringError(
         "--compile-to=" + stringifyPhase(last) +
@@ -155,7 +160,7 @@ llvm::Error CompileOptions::validate() const {
     return llvm::createStringError(
         "--compile-to=object can't be written as MLIR: name the output X.so, "
         "X.o, or X for an executable");
-  if (kind == EmitKind::ONNX && last != Phase::ONNX)
+  if (isOnnx && last != Phase::ONNX)
     return llvm::createStringError("only --compile-to=onnx can be written as "
                                    "ONNX, got --compile-to=" +
                                    stringifyPhase(last));

@@ -89,6 +89,19 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.allowUnfused = options.allowUnfused;
 }
 
+void Compiler::setStaticOptions(StaticPipelineOptions &quantize) const {
+  quantize.scheme = options.quantize;
+  quantize.method = options.method;
+  quantize.symmetric = options.symmetric;
+  quantize.scaleRule = options.scaleRule;
+  quantize.config = options.configFile;
+  quantize.calibration = options.calibrationFile;
+  quantize.activationType = options.activationType;
+  quantize.activationSymmetric = options.activationSymmetric;
+  quantize.biasCorrection = options.biasCorrection;
+  quantize.equalize = options.equalize;
+}
+
 LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   PassManager passes(context, ModuleOp::getOperationName());
   if (setup && failed(setup(passes)))
@@ -115,6 +128,12 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     onnx.fuseOperators =
         options.fuseOperators.value_or(options.getEmitKind() != EmitKind::ONNX);
     buildOnnxPipeline(passes, onnx);
+    // Rules may ask for it, too.
+    if (options.quantize == "W8A8" || !options.configFile.empty()) {
+      StaticPipelineOptions quantize;
+      setStaticOptions(quantize);
+      buildStaticPipeline(passes, quantize);
+    }
     break;
   }
   case Phase::Nibble:
@@ -255,7 +274,7 @@ LogicalResult Compiler::writeOutput(ModuleOp module) {
   EmitKind kind = options.getEmitKind();
   if (kind == EmitKind::MLIR)
     return writeModule(module, options.outputFile);
-  if (kind == EmitKind::ONNX)
+  if (kind == EmitKind::ONNX || kind == EmitKind::QDQ)
     return format::exportONNX(module, options.outputFile);
 
   FailureOr<target::CpuTarget> cpu = getCpu();

@@ -40,6 +40,29 @@ void nibble::buildOnnxPipeline(OpPassManager &passes,
                 "canonicalize,cse");
 }
 
+void nibble::buildStaticPipeline(OpPassManager &passes,
+                                 const StaticPipelineOptions &options) {
+  // Paths may hold blanks.
+  auto path = [](StringRef option, const std::string &file) {
+    return file.empty() ? std::string()
+                        : (" " + option + "='" + file + "'").str();
+  };
+  std::string calibration = path("calibration", options.calibration);
+  if (options.equalize)
+    add(passes, "onnx-equalize-layers");
+  add(passes, llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
+                            "symmetric={2} scale-rule={3} activation-type={4} "
+                            "activation-symmetric={5}{6}{7}}",
+                            options.scheme, options.method, options.symmetric,
+                            options.scaleRule, options.activationType,
+                            options.activationSymmetric, calibration,
+                            path("config", options.config))
+                  .str());
+  add(passes, llvm::formatv("onnx-correct-bias{{enable={0}{1}},canonicalize",
+                            options.biasCorrection, calibration)
+                  .str());
+}
+
 void nibble::buildNibblePipeline(OpPassManager &passes) {
   add(passes, "onnx-lower-sequences,func.func(onnx-propagate-quantization,"
               "convert-onnx-integers-to-nibble,convert-onnx-to-nibble),"
@@ -103,6 +126,10 @@ void nibble::registerPipelines() {
       "nibble-onnx-pipeline",
       "Phase onnx: newest opset, shapes, constants, fused forms",
       buildOnnxPipeline);
+  PassPipelineRegistration<StaticPipelineOptions>(
+      "nibble-static-pipeline",
+      "The end of phase onnx: W8A8 layers between Q and DQ",
+      buildStaticPipeline);
   PassPipelineRegistration<>(
       "nibble-legalize-pipeline",
       "Phase nibble: quantizable operations, the rest to linalg",

@@ -18,7 +18,7 @@ using llvm::StringRef;
 static constexpr SchemeName schemeNames[] = {
     {"none", 0, true},      {"W8A16", 8, true},
     {"W4A16", 4, true},     {"W3A16", 3, true},
-    {"W2A16", 2, true},     {"W8A8", 8, false},
+    {"W2A16", 2, true},     {"W8A8", 8, true},
     {"W4A8", 4, false},     {"W8A8-dynamic", 8, true, true},
     {"NF4", 4, false},      {"FP4", 4, false},
     {"LLM.int8", 8, false}, {"Q4_0", 4, false},

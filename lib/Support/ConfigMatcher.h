@@ -28,6 +28,7 @@ public:
   bool matches(llvm::ArrayRef<llvm::StringRef> names,
                llvm::StringRef operatorType);
   bool hasMatched() const { return matched; }
+  void setMatched() { matched = true; }
 
 private:
   std::list<std::string> texts;

@@ -165,6 +165,20 @@ std::vector<std::string> QuantizationConfig::getUnmatchedRules() const {
   return messages;
 }
 
+std::vector<unsigned> QuantizationConfig::getMatchedLines() const {
+  std::vector<unsigned> lines;
+  for (auto [rule, matcher] : llvm::zip_equal(rules, matchers))
+    if (matcher->hasMatched())
+      lines.push_back(rule.line);
+  return lines;
+}
+
+void QuantizationConfig::setMatchedLines(llvm::ArrayRef<int64_t> lines) {
+  for (auto [rule, matcher] : llvm::zip_equal(rules, matchers))
+    if (llvm::is_contained(lines, rule.line))
+      matcher->setMatched();
+}
+
 //===----------------------------------------------------------------------===//
 // Files
 //===----------------------------------------------------------------------===//

@@ -36,7 +36,9 @@ enum class EmitKind {
   MLIR,
   LLVMIR,
   Assembly,
-  ONNX
+  ONNX,
+  /// ONNX with QuantizeLinear and DequantizeLinear.
+  QDQ
 };
 
 /// A textual pass pipeline to run when a phase is complete or, with
@@ -66,6 +68,14 @@ struct CompileOptions {
   std::string head = "none";
   std::string configFile;
   bool allowUnfused = false;
+  /// Statistics that nibble-calibrate wrote.
+  std::string calibrationFile;
+  /// Codes of activations with static scales, as ONNX Runtime's quantizer calls
+  /// them: uint8 or int8, and whether the zero point is in the middle.
+  std::string activationType = "uint8";
+  bool activationSymmetric = false;
+  bool biasCorrection = true;
+  bool equalize = false;
 
   /// Whether decomposed forms become operators again. By default yes, but not
   /// in an ONNX file: other runtimes lack some of the newest operators.

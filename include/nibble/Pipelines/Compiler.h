@@ -20,6 +20,7 @@
 namespace nibble {
 class CompiledModel;
 struct QuantizePipelineOptions;
+struct StaticPipelineOptions;
 
 /// Compiles one model as `options` say. Problems are reported as diagnostics of
 /// the context; after a failure no output file exists or has changed.
@@ -56,6 +57,7 @@ private:
   llvm::LogicalResult printEstimate(mlir::ModuleOp module);
   mlir::FailureOr<target::CpuTarget> getCpu();
   void setQuantizeOptions(QuantizePipelineOptions &quantize) const;
+  void setStaticOptions(StaticPipelineOptions &quantize) const;
 
   mlir::MLIRContext *context;
   CompileOptions options;

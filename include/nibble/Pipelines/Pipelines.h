@@ -63,6 +63,42 @@ struct QuantizePipelineOptions
       llvm::cl::init(false)};
 };
 
+/// Options of static quantization, which ends the phase that works on ONNX
+/// operators.
+struct StaticPipelineOptions
+    : public mlir::PassPipelineOptions<StaticPipelineOptions> {
+  Option<std::string> scheme{*this, "scheme",
+                             llvm::cl::desc("scheme of layers without a rule"),
+                             llvm::cl::init("none")};
+  Option<std::string> method{*this, "method",
+                             llvm::cl::desc("how codes are found"),
+                             llvm::cl::init("rtn")};
+  Option<bool> symmetric{*this, "symmetric", llvm::cl::desc("no zero points"),
+                         llvm::cl::init(true)};
+  Option<std::string> scaleRule{*this, "scale-rule",
+                                llvm::cl::desc("how a scale is chosen"),
+                                llvm::cl::init("absmax")};
+  Option<std::string> config{*this, "config",
+                             llvm::cl::desc("YAML file with rules"),
+                             llvm::cl::init("")};
+  Option<std::string> calibration{*this, "calibration",
+                                  llvm::cl::desc("statistics file"),
+                                  llvm::cl::init("")};
+  Option<std::string> activationType{*this, "activation-type",
+                                     llvm::cl::desc("uint8 or int8"),
+                                     llvm::cl::init("uint8")};
+  Option<bool> activationSymmetric{
+      *this, "activation-symmetric",
+      llvm::cl::desc("the zero point is in the middle"), llvm::cl::init(false)};
+  Option<bool> biasCorrection{
+      *this, "bias-correction",
+      llvm::cl::desc("take back the mean error of weights"),
+      llvm::cl::init(true)};
+  Option<bool> equalize{*this, "equalize",
+                        llvm::cl::desc("channels of one range"),
+                        llvm::cl::init(false)};
+};
+
 /// Options of the phase that makes vector code.
 struct VectorPipelineOptions
     : public mlir::PassPipelineOptions<VectorPipelineOptions> {
@@ -80,6 +116,9 @@ struct VectorPipelineOptions
 /// operators that exporters decompose.
 void buildOnnxPipeline(mlir::OpPassManager &passes,
                        const OnnxPipelineOptions &options);
+/// The end of `onnx`: W8A8 layers between QuantizeLinear and DequantizeLinear.
+void buildStaticPipeline(mlir::OpPassManager &passes,
+                         const StaticPipelineOptions &options);
 /// `nibble`: quantizable operations found, everything else to linalg.
 void buildNibblePipeline(mlir::OpPassManager &passes);
 /// The first step of `quantized` alone: a scheme for each weight.

@@ -102,6 +102,11 @@ public:
   /// what it looks for.
   std::vector<std::string> getUnmatchedRules() const;
 
+  /// Lines of the rules that a call of `resolve` matched; and the same for
+  /// rules that another reader of the file has matched.
+  std::vector<unsigned> getMatchedLines() const;
+  void setMatchedLines(llvm::ArrayRef<int64_t> lines);
+
   /// Adds a rule, as when a report is written as a configuration. Its globs and
   /// regular expressions must be valid.
   llvm::Error addRule(ConfigRule rule);

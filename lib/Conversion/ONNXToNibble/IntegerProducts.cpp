@@ -166,20 +166,18 @@ Value createMatMul(PatternRewriter &b, Operation *op, const QuantizedValue &x,
       !isPerRow(x.zero))
     return Value();
   checkLeadingDims(b, op, x.codes, w.codes);
-  Value product =
-      MatMulIntegerOp::create(
-          b, op->getLoc(), getSignlessType(op->getResult(0)),
-          toSignless(b, x.codes), toSignless(b, w.codes),
-          toZeroPoint(b, w.zero),
-          /*weight_sums=*/Value(), hasScales ? w.scale : Value(),
-          toZeroPoint(b, x.zero), hasScales ? x.scale : Value(), stage.bias,
-          /*residual=*/Value(), stage.outputScale, stage.outputZero,
-          /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
-          unitIf(b, w.transposed), unitIf(b, x.isUnsigned()),
-          unitIf(b, w.isUnsigned()), unitIf(b, stage.unsignedOutput),
-          /*packed=*/UnitAttr(), ActivationAttr(), getLayers(op))
-          .getResult();
-  return fromSignless(b, product, op->getResult(0).getType());
+  auto product = MatMulIntegerOp::create(
+      b, op->getLoc(), getSignlessType(op->getResult(0)),
+      toSignless(b, x.codes), toSignless(b, w.codes), toZeroPoint(b, w.zero),
+      /*weight_sums=*/Value(), hasScales ? w.scale : Value(),
+      toZeroPoint(b, x.zero), hasScales ? x.scale : Value(), stage.bias,
+      /*residual=*/Value(), stage.outputScale, stage.outputZero,
+      /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
+      unitIf(b, w.transposed), unitIf(b, x.isUnsigned()),
+      unitIf(b, w.isUnsigned()), unitIf(b, stage.unsignedOutput),
+      /*packed=*/UnitAttr(), ActivationAttr(), getLayers(op));
+  copyReport(op, product);
+  return fromSignless(b, product.getResult(), op->getResult(0).getType());
 }
 
 struct ConvertMatMul : OpRewritePattern<onnx::MatMulOp> {
@@ -346,23 +344,21 @@ Value createConv(PatternRewriter &b, Operation *op, const QuantizedValue &x,
   FailureOr<onnx::WindowAttrs> window = getConvWindow(op, x.getType(), type);
   if (failed(window))
     return Value();
-  Value product =
-      ConvIntegerOp::create(
-          b, op->getLoc(), getSignlessType(op->getResult(0)),
-          toSignless(b, x.codes), toSignless(b, w.codes),
-          toZeroPoint(b, w.zero),
-          /*weight_sums=*/Value(), hasScales ? w.scale : Value(),
-          toZeroPoint(b, x.zero), hasScales ? x.scale : Value(), stage.bias,
-          /*residual=*/Value(), stage.outputScale, stage.outputZero,
-          /*outs=*/Value(), b.getDenseI64ArrayAttr(type.getShape()),
-          b.getDenseI64ArrayAttr(window->strides),
-          b.getDenseI64ArrayAttr(window->dilations),
-          b.getDenseI64ArrayAttr(window->pads), b.getI64IntegerAttr(group),
-          unitIf(b, x.isUnsigned()), unitIf(b, w.isUnsigned()),
-          unitIf(b, stage.unsignedOutput), /*packed=*/UnitAttr(),
-          ActivationAttr(), getLayers(op))
-          .getResult();
-  return fromSignless(b, product, op->getResult(0).getType());
+  auto product = ConvIntegerOp::create(
+      b, op->getLoc(), getSignlessType(op->getResult(0)),
+      toSignless(b, x.codes), toSignless(b, w.codes), toZeroPoint(b, w.zero),
+      /*weight_sums=*/Value(), hasScales ? w.scale : Value(),
+      toZeroPoint(b, x.zero), hasScales ? x.scale : Value(), stage.bias,
+      /*residual=*/Value(), stage.outputScale, stage.outputZero,
+      /*outs=*/Value(), b.getDenseI64ArrayAttr(type.getShape()),
+      b.getDenseI64ArrayAttr(window->strides),
+      b.getDenseI64ArrayAttr(window->dilations),
+      b.getDenseI64ArrayAttr(window->pads), b.getI64IntegerAttr(group),
+      unitIf(b, x.isUnsigned()), unitIf(b, w.isUnsigned()),
+      unitIf(b, stage.unsignedOutput), /*packed=*/UnitAttr(), ActivationAttr(),
+      getLayers(op));
+  copyReport(op, product);
+  return fromSignless(b, product.getResult(), op->getResult(0).getType());
 }
 
 struct ConvertConv : OpRewritePattern<onnx::ConvOp> {

@@ -16,6 +16,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "nibble/Dialect/ONNX/IR/Window.h"
 
@@ -32,6 +33,15 @@ ArrayAttr getLayers(Operation *op) {
   Builder b(op->getContext());
   auto name = op->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
   return name ? b.getArrayAttr(name) : b.getArrayAttr({});
+}
+
+void copyReport(Operation *op, Operation *product) {
+  if (Attribute report = op->getAttr(reportAttrName))
+    product->setAttr(reportAttrName, report);
+  // Rules name the operator of the model.
+  if (isa<onnx::GemmOp>(op))
+    product->setAttr(NibbleDialect::getOperatorTypeAttr(),
+                     StringAttr::get(op->getContext(), "Gemm"));
 }
 
 RankedTensorType getFloatTensor(Value value) {
@@ -80,13 +90,15 @@ FailureOr<ConstantWeight> getMatrix(Value value) {
 MatMulOp createMatMul(OpBuilder &b, Operation *op, Value input, Value weight,
                       bool transposed, int64_t n, int64_t k, Value bias) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  return MatMulOp::create(
+  auto product = MatMulOp::create(
       b, op->getLoc(), type, input, weight, /*scales=*/Value(),
       /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(), bias,
       /*residual=*/Value(),
       /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
       transposed ? b.getUnitAttr() : UnitAttr(), /*packed_float=*/UnitAttr(),
       SchemeAttr(), ActivationAttr(), getLayers(op));
+  copyReport(op, product);
+  return product;
 }
 
 struct ConvertMatMul : OpRewritePattern<onnx::MatMulOp> {
@@ -155,9 +167,6 @@ struct ConvertGemm : OpRewritePattern<onnx::GemmOp> {
     bool transposed = weight->transposed != static_cast<bool>(op.getTransB());
     auto product = createMatMul(rewriter, op, a, constant, transposed, n, k,
                                 succeeded(bias) ? *bias : Value());
-    // Rules name the operator of the model.
-    product->setAttr(NibbleDialect::getOperatorTypeAttr(),
-                     rewriter.getStringAttr("Gemm"));
     if (succeeded(bias)) {
       rewriter.replaceOp(op, product);
       return success();
@@ -243,8 +252,8 @@ struct ConvertConv : OpRewritePattern<onnx::ConvOp> {
       if (FailureOr<ConstantWeight> value = getConstantWeight(bias);
           succeeded(value))
         bias = createConstant(rewriter, loc, value->value, value->name);
-    rewriter.replaceOpWithNewOp<ConvOp>(
-        op, op.getType(), op.getX(), constant, /*scales=*/Value(),
+    auto conv = ConvOp::create(
+        rewriter, loc, op.getType(), op.getX(), constant, /*scales=*/Value(),
         /*zeros=*/Value(), /*group_index=*/Value(), /*second=*/Value(), bias,
         /*residual=*/Value(),
         /*outs=*/Value(), rewriter.getDenseI64ArrayAttr(shape),
@@ -253,6 +262,8 @@ struct ConvertConv : OpRewritePattern<onnx::ConvOp> {
         rewriter.getDenseI64ArrayAttr(window->pads),
         rewriter.getI64IntegerAttr(op.getGroup()), /*packed_float=*/UnitAttr(),
         SchemeAttr(), ActivationAttr(), getLayers(op));
+    copyReport(op, conv);
+    rewriter.replaceOp(op, conv.getResult());
     return success();
   }
 };

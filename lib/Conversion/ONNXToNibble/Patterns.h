@@ -19,6 +19,10 @@ namespace nibble {
 /// The layer name of an ONNX operator as the list that the dialect keeps.
 mlir::ArrayAttr getLayers(mlir::Operation *op);
 
+/// Gives `product` what is known about the layer that it computes for `op`: its
+/// report, and its operator type where the operation has another name.
+void copyReport(mlir::Operation *op, mlir::Operation *product);
+
 /// A ranked tensor of float32, which is what the kernels compute with, or null.
 mlir::RankedTensorType getFloatTensor(mlir::Value value);
 

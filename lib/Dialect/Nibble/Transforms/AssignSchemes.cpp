@@ -110,6 +110,10 @@ struct NibbleAssignSchemesPass
       if (!op.getQuantizationScheme())
         assign(op, roles.lookup(op));
     });
+    if (auto lines = getOperation()->getAttrOfType<DenseI64ArrayAttr>(
+            matchedRulesAttrName))
+      rules->setMatchedLines(lines.asArrayRef());
+    getOperation()->removeAttr(matchedRulesAttrName);
     for (const std::string &message : rules->getUnmatchedRules())
       emitWarning(getOperation().getLoc()) << message;
   }
@@ -166,6 +170,8 @@ private:
         op.getOperatorType(), /*useDefault=*/role == Role::Layer);
     if (!choice.isQuantized())
       return skip(op, getReason(choice, role));
+    if (choice.scheme == "W8A8")
+      return skip(op, getStaticReason(op));
     if (!getInitializer(op.getWeightOperand().get()))
       return skip(op, "its weight is not a constant");
 
@@ -201,6 +207,15 @@ private:
     scheme.dynamicActivations = false;
     emitRemark(op.getLoc(), "layer \"")
         << op.getLayerName() << "\" is quantized as W8A16: " << reason;
+  }
+
+  /// Why a layer that was to be W8A8 is none: the pass that inserts scales,
+  /// long before, knows.
+  static std::string getStaticReason(QuantizableOpInterface op) {
+    auto report = op->getAttrOfType<DictionaryAttr>(reportAttrName);
+    auto reason = report ? report.getAs<StringAttr>("reason") : StringAttr();
+    return reason && !reason.empty() ? reason.str()
+                                     : "W8A8 is for products of the ONNX graph";
   }
 
   std::string getReason(const LayerChoice &choice, Role role) const {

@@ -72,8 +72,8 @@ readHistograms(DictionaryAttr report) {
 
 } // namespace
 
-void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
-  Builder b(op.getContext());
+DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
+  Builder b(context);
   SmallVector<NamedAttribute> entries;
   auto add = [&](StringRef key, Attribute value) {
     entries.push_back(b.getNamedAttr(key, value));
@@ -113,50 +113,81 @@ void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
              b.getNamedAttr("errors", toAttr(b, report.histograms->errors))}));
   if (!report.shape.empty())
     add("shape", b.getDenseI64ArrayAttr(report.shape));
-  op->setAttr(reportAttrName, b.getDictionaryAttr(entries));
+  return b.getDictionaryAttr(entries);
+}
+
+void setLayerReport(QuantizableOpInterface op, const LayerReport &report) {
+  op->setAttr(reportAttrName, toDictionary(op.getContext(), report));
+}
+
+/// Adds what `dictionary` says to `report`.
+static void readReport(DictionaryAttr dictionary, LayerReport &report) {
+  auto getString = [&](StringRef key, std::string &value) {
+    if (auto attr = dictionary.getAs<StringAttr>(key))
+      value = attr.str();
+  };
+  auto getInteger = [&](StringRef key, int64_t &value) {
+    if (auto attr = dictionary.getAs<IntegerAttr>(key))
+      value = attr.getInt();
+  };
+  auto getDouble = [&](StringRef key, std::optional<double> &value) {
+    if (auto attr = dictionary.getAs<FloatAttr>(key))
+      value = attr.getValueAsDouble();
+  };
+  getString("scheme", report.scheme);
+  getString("method", report.method);
+  getString("reason", report.reason);
+  getString("scale_type", report.scaleType);
+  getString("scale_rule", report.scaleRule);
+  getInteger("group_size", report.groupSize);
+  if (auto attr = dictionary.getAs<BoolAttr>("symmetric"))
+    report.symmetric = attr.getValue();
+  getInteger("weights", report.numWeights);
+  getInteger("float_bytes", report.floatBytes);
+  getInteger("bytes", report.bytes);
+  getDouble("sqnr_db", report.sqnr);
+  getDouble("cosine", report.cosine);
+  getDouble("max_abs_error", report.maxAbsError);
+  getDouble("output_error", report.outputError);
+  std::string basis;
+  getString("output_error_basis", basis);
+  report.outputErrorBasis = symbolizeOutputErrorBasis(basis);
+  report.histograms = readHistograms(dictionary);
+  if (auto attr = dictionary.getAs<DenseI64ArrayAttr>("shape"))
+    report.shape = attr.asArrayRef().vec();
+}
+
+/// An integer product that was a layer with floats, and not one of the model's
+/// own codes.
+static std::optional<LayerReport> describeInteger(Operation *op) {
+  auto dictionary = op->getAttrOfType<DictionaryAttr>(reportAttrName);
+  if (!dictionary || !isa<MatMulIntegerOp, ConvIntegerOp>(op))
+    return std::nullopt;
+  LayerReport report;
+  auto layers = op->getAttrOfType<ArrayAttr>("layers");
+  if (layers && !layers.empty())
+    report.name = cast<StringAttr>(layers[0]).str();
+  auto type =
+      op->getAttrOfType<StringAttr>(NibbleDialect::getOperatorTypeAttr());
+  report.operatorType = type                     ? type.str()
+                        : isa<ConvIntegerOp>(op) ? "Conv"
+                                                 : "MatMul";
+  readReport(dictionary, report);
+  return report;
 }
 
 std::vector<LayerReport> collectLayerReports(ModuleOp module) {
   std::vector<LayerReport> reports;
   DenseMap<Value, std::string> firstUsers;
-  module.walk([&](QuantizableOpInterface op) {
-    auto dictionary = op->getAttrOfType<DictionaryAttr>(reportAttrName);
+  module.walk([&](Operation *operation) {
+    if (std::optional<LayerReport> report = describeInteger(operation))
+      reports.push_back(std::move(*report));
+    auto op = dyn_cast<QuantizableOpInterface>(operation);
+    if (!op)
+      return;
     LayerReport report = describe(op);
-    if (dictionary) {
-      auto getString = [&](StringRef key, std::string &value) {
-        if (auto attr = dictionary.getAs<StringAttr>(key))
-          value = attr.str();
-      };
-      auto getInteger = [&](StringRef key, int64_t &value) {
-        if (auto attr = dictionary.getAs<IntegerAttr>(key))
-          value = attr.getInt();
-      };
-      auto getDouble = [&](StringRef key, std::optional<double> &value) {
-        if (auto attr = dictionary.getAs<FloatAttr>(key))
-          value = attr.getValueAsDouble();
-      };
-      getString("scheme", report.scheme);
-      getString("method", report.method);
-      getString("reason", report.reason);
-      getString("scale_type", report.scaleType);
-      getString("scale_rule", report.scaleRule);
-      getInteger("group_size", report.groupSize);
-      if (auto attr = dictionary.getAs<BoolAttr>("symmetric"))
-        report.symmetric = attr.getValue();
-      getInteger("weights", report.numWeights);
-      getInteger("float_bytes", report.floatBytes);
-      getInteger("bytes", report.bytes);
-      getDouble("sqnr_db", report.sqnr);
-      getDouble("cosine", report.cosine);
-      getDouble("max_abs_error", report.maxAbsError);
-      getDouble("output_error", report.outputError);
-      std::string basis;
-      getString("output_error_basis", basis);
-      report.outputErrorBasis = symbolizeOutputErrorBasis(basis);
-      report.histograms = readHistograms(dictionary);
-      if (auto attr = dictionary.getAs<DenseI64ArrayAttr>("shape"))
-        report.shape = attr.asArrayRef().vec();
-    }
+    if (auto dictionary = op->getAttrOfType<DictionaryAttr>(reportAttrName))
+      readReport(dictionary, report);
     auto [user, first] =
         firstUsers.try_emplace(op.getWeightOperand().get(), report.name);
     if (!first)

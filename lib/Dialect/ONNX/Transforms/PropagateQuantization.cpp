@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Match.h"
+#include "QuantizationForms.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
@@ -27,45 +29,8 @@ namespace {
 // Helpers
 //===----------------------------------------------------------------------===//
 
-bool isAbsent(Value value) { return isa<NoneType>(value.getType()); }
-
-bool hasOneElement(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.hasStaticShape() && type.getNumElements() == 1;
-}
-
-/// Whether a DequantizeLinear or QuantizeLinear is between bytes and float32,
-/// with one scale for the tensor.
-bool isPerTensor(Operation *op) {
-  bool isQuantize = isa<QuantizeLinearOp>(op);
-  auto codes = dyn_cast<RankedTensorType>(
-      isQuantize ? op->getResult(0).getType() : op->getOperand(0).getType());
-  auto floats = dyn_cast<RankedTensorType>(
-      isQuantize ? op->getOperand(0).getType() : op->getResult(0).getType());
-  auto block = op->getAttrOfType<IntegerAttr>("block_size");
-  return codes && floats && codes.getElementType().isInteger(8) &&
-         floats.getElementType().isF32() && hasOneElement(op->getOperand(1)) &&
-         (isAbsent(op->getOperand(2)) || hasOneElement(op->getOperand(2))) &&
-         (!block || block.getInt() == 0);
-}
-
-DequantizeLinearOp getDequantize(Value value) {
-  auto op = value.getDefiningOp<DequantizeLinearOp>();
-  return op && isPerTensor(op) ? op : DequantizeLinearOp();
-}
-
-/// The number that a constant of one element holds.
-std::optional<double> getNumber(Value value) {
-  FailureOr<ConstantData> data = ConstantData::get(value);
-  float number = 0;
-  if (failed(data) || data->getNumElements() != 1 ||
-      failed(data->readFloats(0, number)))
-    return std::nullopt;
-  return number;
-}
-
 std::optional<double> getZero(Value zero) {
-  return isAbsent(zero) ? 0.0 : getNumber(zero);
+  return isPresent(zero) ? getElement(zero) : 0.0;
 }
 
 /// True if both have the same scale, zero point and type of codes.
@@ -78,35 +43,12 @@ bool haveSameScale(Operation *a, Value codesA, Operation *b, Value codesB) {
     std::optional<double> p = get(x), q = get(y);
     return p && q && *p == *q;
   };
-  return equal(a->getOperand(1), b->getOperand(1), getNumber) &&
+  return equal(a->getOperand(1), b->getOperand(1), getElement) &&
          equal(a->getOperand(2), b->getOperand(2), getZero);
 }
 
 Type withElement(Type type, Value like) {
   return cast<TensorType>(type).clone(getElementTypeOrSelf(like));
-}
-
-/// Operators that only move elements of operand 0, or choose among them in an
-/// order that a positive scale keeps.
-bool isMovement(Operation *op) {
-  if (isa<ReshapeOp, TransposeOp, SliceOp, SqueezeOp, UnsqueezeOp, FlattenOp,
-          IdentityOp, ExpandOp, TileOp, DepthToSpaceOp, SpaceToDepthOp,
-          onnx::GatherOp, SplitOp>(op))
-    return true;
-  if (auto pool = dyn_cast<MaxPoolOp>(op))
-    return isAbsent(pool.getIndices());
-  if (auto resize = dyn_cast<ResizeOp>(op))
-    return resize.getMode() == "nearest" &&
-           resize.getCoordinateTransformationMode() != "tf_crop_and_resize";
-  return false;
-}
-
-/// Padding that has a code of its own: with zeros, or with other elements.
-bool isMovablePad(PadOp pad) {
-  if (pad.getMode() != "constant")
-    return true;
-  return isAbsent(pad.getConstantValue()) ||
-         getNumber(pad.getConstantValue()) == 0.0;
 }
 
 /// `op` on other operands with results of another element type.
@@ -138,11 +80,11 @@ struct SinkDequantize : RewritePattern {
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     auto pad = dyn_cast<PadOp>(op);
-    if (!isMovement(op) && !(pad && isMovablePad(pad)))
+    if (!isMovement(op) && !isMovablePad(op))
       return failure();
     DequantizeLinearOp dequantize = getDequantize(op->getOperand(0));
     std::optional<double> scale =
-        dequantize ? getNumber(dequantize.getXScale()) : std::nullopt;
+        dequantize ? getElement(dequantize.getXScale()) : std::nullopt;
     // Only a positive scale keeps the order of a MaxPool.
     if (!dequantize || (isa<MaxPoolOp>(op) && !(scale && *scale > 0)))
       return failure();
@@ -150,7 +92,7 @@ struct SinkDequantize : RewritePattern {
     Operation *moved = cloneOn(rewriter, op, codes, codes);
     if (pad && pad.getMode() == "constant") {
       Value zero = dequantize.getXZeroPoint();
-      if (!isAbsent(zero) && cast<RankedTensorType>(zero.getType()).getRank())
+      if (isPresent(zero) && cast<RankedTensorType>(zero.getType()).getRank())
         zero = getScalar(rewriter, zero);
       moved->setOperand(2, zero);
     }
@@ -224,7 +166,7 @@ struct HoistQuantize : OpRewritePattern<QuantizeLinearOp> {
     if (!isConcat && (!isMovement(moved) || isa<SplitOp>(moved)))
       return rewriter.notifyMatchFailure(op, "not a movement");
     if (isa<MaxPoolOp>(moved)) {
-      std::optional<double> scale = getNumber(op.getYScale());
+      std::optional<double> scale = getElement(op.getYScale());
       if (!scale || !(*scale > 0))
         return rewriter.notifyMatchFailure(op, "scale of a MaxPool");
     }
@@ -271,7 +213,7 @@ struct SkipDequantize : RewritePattern {
       return failure();
     DequantizeLinearOp dequantize = getDequantize(op->getOperand(0));
     std::optional<double> scale =
-        dequantize ? getNumber(dequantize.getXScale()) : std::nullopt;
+        dequantize ? getElement(dequantize.getXScale()) : std::nullopt;
     if (!scale || !(*scale > 0))
       return failure();
     rewriter.modifyOpInPlace(op, [&] { op->setOperand(0, dequantize.getX()); });
@@ -300,7 +242,7 @@ struct QuantizeConstant : OpRewritePattern<QuantizeLinearOp> {
     std::vector<float> scales(count), zeros(count, 0.0f);
     if (failed(scale->expanded().readFloats(0, scales)))
       return failure();
-    if (!isAbsent(op.getYZeroPoint())) {
+    if (isPresent(op.getYZeroPoint())) {
       FailureOr<ConstantData> zero = ConstantData::get(op.getYZeroPoint());
       if (failed(zero) || zero->getNumElements() != count ||
           failed(zero->expanded().readFloats(0, zeros)))
@@ -365,19 +307,10 @@ struct DropClip : OpRewritePattern<QuantizeLinearOp> {
     Operation *clip = op.getX().getDefiningOp();
     if (!clip || !isa<ReluOp, ClipOp>(clip) || !isPerTensor(op))
       return rewriter.notifyMatchFailure(op, "no bounds");
-    double low = 0, high = INFINITY;
-    if (auto bounds = dyn_cast<ClipOp>(clip)) {
-      auto get = [](Value value, double absent) -> std::optional<double> {
-        return isAbsent(value) ? absent : getNumber(value);
-      };
-      std::optional<double> min = get(bounds.getMin(), -INFINITY),
-                            max = get(bounds.getMax(), INFINITY);
-      if (!min || !max)
-        return rewriter.notifyMatchFailure(op, "unknown bounds");
-      low = *min;
-      high = *max;
-    }
-    std::optional<double> scale = getNumber(op.getYScale()),
+    std::optional<Bounds> bounds = getBounds(clip);
+    if (!bounds)
+      return rewriter.notifyMatchFailure(op, "unknown bounds");
+    std::optional<double> scale = getElement(op.getYScale()),
                           zero = getZero(op.getYZeroPoint());
     if (!scale || !zero || !(*scale > 0))
       return rewriter.notifyMatchFailure(op, "unknown scale");
@@ -386,7 +319,7 @@ struct DropClip : OpRewritePattern<QuantizeLinearOp> {
     auto quantize = [&](double x) {
       return std::nearbyint(float(x) / float(*scale)) + *zero;
     };
-    if (!(quantize(low) <= first) || !(quantize(high) >= last))
+    if (!(quantize(bounds->low) <= first) || !(quantize(bounds->high) >= last))
       return rewriter.notifyMatchFailure(op, "the bounds matter");
     rewriter.modifyOpInPlace(op,
                              [&] { op->setOperand(0, clip->getOperand(0)); });

@@ -21,9 +21,18 @@ namespace nibble {
 constexpr llvm::StringLiteral reportAttrName = "nibble.report";
 constexpr llvm::StringLiteral requestAttrName = "nibble.request";
 
+/// Module attribute with the lines of the rules of a configuration that layers
+/// of the ONNX graph have: those layers are gone when the rest is assigned.
+constexpr llvm::StringLiteral matchedRulesAttrName = "nibble.matched_rules";
+
 /// Module attribute that asks for what takes time to find out, and space in the
 /// IR: histograms, and errors of outputs.
 constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";
+
+/// `report` as the dictionary that `reportAttrName` holds, without name and
+/// operator type.
+mlir::DictionaryAttr toDictionary(mlir::MLIRContext *context,
+                                  const LayerReport &report);
 
 /// Puts `report` on `op` as a discardable dictionary, so that it survives in
 /// textual IR and a pass in a plugin needs nothing but an attribute; name and

@@ -182,6 +182,118 @@ def ONNXPropagateQuantizationPass
   let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
+class ONNXStaticPass<string name, string title>
+    : Pass<"onnx-" # name, "::mlir::ModuleOp"> {
+  let summary = title;
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
+}
+
+def ONNXEqualizeLayersPass
+    : ONNXStaticPass<"equalize-layers", "Give the channels between convolutions one range"> {
+  let description = [{
+    In chains of convolutions with nothing, Relu or LeakyRelu between, where no
+    one else reads what is between, channel c is divided by a factor s[c] where
+    it is made and multiplied by it where it is read, in the weights: the model
+    computes the same, and channels with small values use more of the codes that
+    all of them share. Factors are those of cross-layer equalization: see
+    nibble/Quantizer/Equalization.h.
+
+    The operator that makes the channels gets them as `nibble.equalized`, for
+    passes that know its range from before.
+
+    Before:
+    ```mlir
+    %0 = onnx.Conv(%x, %w1, %b1) : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>, tensor<4xf32>) -> tensor<1x4x8x8xf32>
+    %1 = onnx.Relu(%0) : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+    %2 = onnx.Conv(%1, %w2, %none) : (tensor<1x4x8x8xf32>, tensor<2x4x1x1xf32>, none) -> tensor<1x2x8x8xf32>
+    ```
+    After, with w1' = w1 / s, b1' = b1 / s, w2' = w2 * s:
+    ```mlir
+    %0 = onnx.Conv(%x, %w1', %b1') : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>, tensor<4xf32>) -> tensor<1x4x8x8xf32>
+    %1 = onnx.Relu(%0) {nibble.equalized = array<f32: 0.5, 1.0, 1.0, 2.0>} : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+    %2 = onnx.Conv(%1, %w2', %none) : (tensor<1x4x8x8xf32>, tensor<2x4x1x1xf32>, none) -> tensor<1x2x8x8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numEqualized", "num-equalized", "Values whose channels were equalized">
+  ];
+}
+
+def ONNXInsertQuantizationPass
+    : ONNXStaticPass<"insert-quantization", "Insert Q/DQ with ranges from a statistics file"> {
+  let description = [{
+    Makes a graph of floats one of QuantizeLinear and DequantizeLinear (QDQ),
+    for the layers that the command line or a rule makes W8A8. The input of a
+    product gets the scale of its range in the statistics file; weights become
+    signed bytes with a scale for each output channel, a bias 32-bit integers.
+    Operators between products read and write bytes, too, where a product needs
+    what they make; movement of data, MaxPool and Concat give one scale to what
+    they read and make. Relu and Clip after a product are in the range of what
+    is quantized. Values that are quantized in the model keep their scales.
+
+    A product that stays in floats, and an operator that reads bytes and
+    computes in floats, is a remark with the reason. Without a statistics file,
+    a W8A8 layer is an error unless the model is quantized itself.
+
+    Before:
+    ```mlir
+    %0 = onnx.Conv(%x, %w, %b) {onnx.name = "conv"} : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>, tensor<4xf32>) -> tensor<1x4x8x8xf32>
+    ```
+    After:
+    ```mlir
+    %q = onnx.QuantizeLinear(%x, %xs, %xz) : (tensor<1x3x8x8xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x8x8xui8>
+    %0 = onnx.DequantizeLinear(%q, %xs, %xz) : (tensor<1x3x8x8xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x8x8xf32>
+    %1 = onnx.DequantizeLinear(%w8, %ws, %none) {axis = 0 : i64} : (tensor<4x3x1x1xi8>, tensor<4xf32>, none) -> tensor<4x3x1x1xf32>
+    %2 = onnx.DequantizeLinear(%b32, %bs, %none) {axis = 0 : i64} : (tensor<4xi32>, tensor<4xf32>, none) -> tensor<4xf32>
+    %3 = onnx.Conv(%0, %1, %2) {onnx.name = "conv"} : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>, tensor<4xf32>) -> tensor<1x4x8x8xf32>
+    ```
+  }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", "\"none\"", "scheme of layers without a rule">,
+    Option<"method", "method", "std::string", "\"rtn\"", "how codes are found">,
+    Option<"symmetric", "symmetric", "bool", "true", "weights have no zero points">,
+    Option<"scaleRule", "scale-rule", "std::string", "\"absmax\"", "how the scale of a weight is chosen">,
+    Option<"config", "config", "std::string", "\"\"", "YAML file with rules">,
+    Option<"calibration", "calibration", "std::string", "\"\"", "statistics file">,
+    Option<"activationType", "activation-type", "std::string", "\"uint8\"", "uint8 or int8">,
+    Option<"activationSymmetric", "activation-symmetric", "bool", "false", "the zero point is in the middle">
+  ];
+  let statistics = [
+    Statistic<"numProducts", "num-products", "Products with quantized weights">,
+    Statistic<"numValues", "num-values", "Values between Q and DQ">
+  ];
+}
+
+def ONNXCorrectBiasPass
+    : ONNXStaticPass<"correct-bias", "Take back the mean error of rounded weights"> {
+  let description = [{
+    Rounding a weight moves the mean of an output by the sum of the weight's
+    errors times the means of the input, which the statistics file has. The bias
+    takes it back: see nibble/Quantizer/StaticActivations.h. A product without a
+    bias gets one; MatMul an Add, unless one with a constant follows.
+
+    Looks at products with a weight from onnx-insert-quantization, which has put
+    the floats on the constants as `nibble.float_value`; removes that attribute
+    also where it is told not to correct.
+
+    Before:
+    ```mlir
+    %b = onnx.Constant {value = dense<[100, 200]> : tensor<2xi32>} : tensor<2xi32>
+    ```
+    After, the weight's errors add 0.5 and -0.25 to the means, in steps of 0.1:
+    ```mlir
+    %b = onnx.Constant {value = dense<[95, 202]> : tensor<2xi32>} : tensor<2xi32>
+    ```
+  }];
+  let options = [
+    Option<"calibration", "calibration", "std::string", "\"\"", "statistics file">,
+    Option<"enable", "enable", "bool", "true", "false: only remove the floats">
+  ];
+  let statistics = [
+    Statistic<"numCorrected", "num-corrected", "Products with a corrected bias">
+  ];
+}
+
 class ONNXFusePass<string name, string title>
     : Pass<"onnx-fuse-" # name, "::mlir::func::FuncOp"> {
   let summary = title;

@@ -1,0 +1,108 @@
+//===- StaticActivations.h - Activations with scales from data --*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Scales of tensors whose ranges are known before the model runs, and what a
+// layer of 8-bit weights and activations needs beside them: a bias of 32 bits
+// and its correction.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_QUANTIZER_STATICACTIVATIONS_H
+#define NIBBLE_QUANTIZER_STATICACTIVATIONS_H
+
+#include "nibble/Quantizer/Scheme.h"
+
+namespace nibble::quantizer {
+
+/// The values that a tensor takes, as far as they are represented.
+struct ValueRange {
+  double low = 0, high = 0;
+
+  /// The range that holds both.
+  ValueRange join(const ValueRange &other) const;
+};
+
+/// Codes of activations, as `activation_type` and `ActivationSymmetric` of ONNX
+/// Runtime's quantizer choose them.
+struct ActivationFormat {
+  bool isUnsigned = true;
+  bool symmetric = false;
+
+  int getLowest() const { return isUnsigned ? 0 : symmetric ? -127 : -128; }
+  int getHighest() const { return isUnsigned ? 255 : 127; }
+};
+
+/// What codes stand for: `x = scale * (code - zero)`.
+struct ActivationGrid {
+  float scale = 1;
+  int zero = 0;
+};
+
+/// The grid whose codes reach from one end of `range` to the other. Zero is
+/// always in the range, because padding and Relu need a code for it:
+///
+///     asymmetric  low = min(low, 0), high = max(high, 0)
+///                 scale = (high - low) / (last - first)
+///                 zero = clamp(round(first - low / scale), first, last)
+///     symmetric   high = max(|low|, |high|), low = -high; zero is the middle
+///
+/// A range of zeros gets the scale 1. `range` must be finite.
+ActivationGrid chooseGrid(const ValueRange &range,
+                          const ActivationFormat &format);
+
+/// The weight of a layer in signed bytes, one scale for each row.
+struct Int8Weight {
+  int64_t rows = 0, cols = 0;
+  std::vector<int8_t> codes; ///< [rows, cols], -127 to 127
+  std::vector<float> scales; ///< [rows]
+};
+
+/// Rounds `weight` with the scale rule `rule` (absmax or mse). `minimumScales`,
+/// [rows] or empty, are scales that a row must not be below: those with which
+/// the bias still fits in 32 bits.
+///
+/// Errors: a weight that is not finite, named by row and column.
+llvm::Expected<Int8Weight>
+quantizeInt8(const WeightView &weight, ScaleRule rule,
+             llvm::ArrayRef<float> minimumScales = {});
+
+/// The least scales with which `bias` [rows] has at most 2^30 steps of
+/// `inputScale * scale`, so that sums do not overflow. Zero where any will do.
+std::vector<float> getMinimumScales(llvm::ArrayRef<float> bias,
+                                    float inputScale);
+
+/// `bias` [rows] in steps of `inputScale * weightScales[row]`, half to even,
+/// saturated.
+std::vector<int32_t> quantizeBias(llvm::ArrayRef<float> bias, float inputScale,
+                                  llvm::ArrayRef<float> weightScales);
+
+/// Which input channel the columns of a weight belong to. A matrix has as many
+/// channels as columns and a window of 1; the weight of a convolution has
+/// `window` = KH * KW columns for each of its IC / groups channels, and rows of
+/// group g read the channels of group g.
+struct ColumnChannels {
+  int64_t window = 1, groups = 1;
+};
+
+/// By how much rounding the weight changes the mean output of each row
+/// (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
+/// Correction, 2019, section 4.2):
+///
+///     shift[r] = sum_k (scale[r] * code[r, k] - w[r, k]) * mean[k]
+///
+/// `mean` is that of the input: of each channel, or of each column where there
+/// is one group. The caller subtracts `shift` from the bias. Empty if `mean`
+/// has another size.
+std::vector<double> getMeanShift(const WeightView &weight,
+                                 const Int8Weight &quantized,
+                                 const ColumnChannels &channels,
+                                 llvm::ArrayRef<float> mean);
+
+} // namespace nibble::quantizer
+
+#endif // NIBBLE_QUANTIZER_STATICACTIVATIONS_H

@@ -91,7 +91,8 @@ void nibble::buildQuantizePipeline(
   buildAssignPipeline(passes, options);
   if (methods)
     methods(passes);
-  add(passes, "nibble-quantize-rtn,func.func(nibble-fuse-dequantize),"
+  add(passes, "nibble-quantize-rtn,nibble-quantize-hqq,"
+              "nibble-quantize-imatrix,func.func(nibble-fuse-dequantize),"
               "canonicalize,cse");
   add(passes,
       llvm::formatv("func.func(nibble-verify-quantized{{allow-unfused={0}})",

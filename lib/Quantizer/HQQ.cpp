@@ -155,7 +155,8 @@ llvm::Error quantizer::quantizeHQQ(const WeightView &weight,
 //===----------------------------------------------------------------------===//
 
 static const Method hqqMethod = {
-    "hqq", "half-quadratic: zeros that are floats, fitted; needs no data",
+    "hqq",
+    "half-quadratic: zeros that are floats, fitted; needs no data",
     [](const QuantizationScheme &scheme) -> llvm::Error {
       if (scheme.codebook == Codebook::Int && scheme.hasFloatZeros() &&
           scheme.zero == ZeroKind::Float && !scheme.second &&
@@ -169,5 +170,8 @@ static const Method hqqMethod = {
     [](const MethodInput &input, QuantizedWeight &result) {
       return quantizeHQQ(input.weight, input.scheme, HQQOptions(), result.codes,
                          result.scales, result.floatZeros, input.threads);
-    }};
+    },
+    /*needsHessian=*/false,
+    /*needsImportance=*/false,
+    /*hasFloatZeros=*/true};
 static RegisterMethod registerHQQ(hqqMethod);

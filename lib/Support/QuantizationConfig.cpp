@@ -8,6 +8,7 @@
 
 #include "nibble/Support/QuantizationConfig.h"
 #include "ConfigMatcher.h"
+#include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -18,6 +19,8 @@ using llvm::StringRef;
 
 quantizer::QuantizationScheme LayerChoice::getScheme() const {
   assert(isQuantized() && "a float weight has no scheme");
+  if (auto type = quantizer::symbolizeGGUFType(scheme))
+    return quantizer::getGGUFScheme(*type);
   quantizer::QuantizationScheme result;
   auto name = llvm::cantFail(quantizer::parseSchemeName(scheme));
   result.bits = name.bits;
@@ -25,6 +28,11 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
   result.symmetric = symmetric;
   result.scaleType = scaleType;
   result.scaleRule = scaleRule;
+  const quantizer::Method *known = quantizer::lookupMethod(method);
+  if (known && known->hasFloatZeros) {
+    result.symmetric = false;
+    result.zero = quantizer::ZeroKind::Float;
+  }
   if (name.dynamicActivations) {
     result.dynamicActivations = true;
     result.group = -1;

@@ -41,6 +41,8 @@ struct Method {
   llvm::Error (*run)(const MethodInput &input, QuantizedWeight &result);
   /// What `run` can't do without. A method may use data that it does not need.
   bool needsHessian = false, needsImportance = false;
+  /// Its schemes have zeros that are floats, whatever users ask for.
+  bool hasFloatZeros = false;
 };
 
 /// Adds a method to the table; the method outlives it.

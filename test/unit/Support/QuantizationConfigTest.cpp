@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/QuantizationConfig.h"
+#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/SchemeName.h"
 #include "gtest/gtest.h"
 #include <random>
 
@@ -150,16 +152,17 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "q.yaml:2:5: the rule selects nothing: add layers, regex or operator, "
        "or move its options to 'default'"},
       {"rules:\n  - layers: x\n    scheme: W5A16\n",
-       "q.yaml:3:13: unknown scheme 'W5A16': expected one of none, W8A16, "
-       "W4A16, W3A16, W2A16, W8A8-dynamic; did you mean 'W8A16'?"},
-      {"default: {scheme: NF4}\n",
-       "q.yaml:1:19: scheme 'NF4' is not available in this build: expected one "
-       "of none, W8A16, W4A16, W3A16, W2A16, W8A8-dynamic"},
+       "q.yaml:3:13: unknown scheme 'W5A16': expected one of @schemes; did "
+       "you mean 'W8A16'?"},
+      {"default: {scheme: auto}\n", "q.yaml:1:19: scheme 'auto' is not "
+                                    "available in this build: expected one "
+                                    "of @schemes"},
       {"default: {scheme: w3a16}\n",
-       "q.yaml:1:19: unknown scheme 'w3a16': expected one of none, W8A16, "
-       "W4A16, W3A16, W2A16, W8A8-dynamic; did you mean 'W3A16'?"},
-      {"default: {method: rtm}\n", "q.yaml:1:19: unknown method 'rtm': "
-                                   "expected one of rtn; did you mean 'rtn'?"},
+       "q.yaml:1:19: unknown scheme 'w3a16': expected one of @schemes; did "
+       "you mean 'W3A16'?"},
+      {"default: {method: rtm}\n",
+       "q.yaml:1:19: unknown method 'rtm': "
+       "expected one of @methods; did you mean 'rtn'?"},
       {"default: {group-size: 0}\n",
        "q.yaml:1:23: 'group-size' is '0': expected a number of weights, or -1 "
        "for one group per output channel"},
@@ -192,8 +195,21 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
       {"version: 1\n---\nversion: 1\n",
        "q.yaml:3:1: a configuration is one document"},
   };
-  for (auto [text, message] : cases)
-    EXPECT_EQ(getError(text), message) << text;
+  // What there is to choose from.
+  std::string schemes, methods;
+  for (const quantizer::SchemeName &scheme : quantizer::getSchemeNames())
+    if (scheme.available)
+      schemes += (schemes.empty() ? "" : ", ") + scheme.name.str();
+  for (const quantizer::Method *method : quantizer::getMethods())
+    methods += (methods.empty() ? "" : ", ") + method->name.str();
+  for (auto [text, message] : cases) {
+    std::string expected = message;
+    for (auto [mark, names] :
+         {std::pair("@schemes", schemes), std::pair("@methods", methods)})
+      if (size_t at = expected.find(mark); at != std::string::npos)
+        expected.replace(at, strlen(mark), names);
+    EXPECT_EQ(getError(text), expected) << text;
+  }
 }
 
 TEST(QuantizationConfigTest, BrokenYAMLHasALine) {

@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
+#include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/QuantizationConfig.h"
 
@@ -181,7 +182,9 @@ private:
     if (request.scheme.dynamicActivations)
       keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;
-    if (request.scheme.group > columns) {
+    useTypeForRows(op, request.scheme, columns);
+    if (request.scheme.group > columns &&
+        request.scheme.scaleRule != quantizer::ScaleRule::GGML) {
       emitRemark(op.getLoc(), "layer \"")
           << op.getLayerName() << "\": a group of " << request.scheme.group
           << " is larger than the row of " << columns
@@ -190,6 +193,24 @@ private:
     }
     op->setAttr(requestAttrName, request.toAttr(&getContext()));
     ++numRequested;
+  }
+
+  /// Rows that are not whole super-blocks get another type of GGUF files.
+  void useTypeForRows(QuantizableOpInterface op,
+                      quantizer::QuantizationScheme &scheme, int64_t columns) {
+    std::optional<quantizer::GGUFType> type = quantizer::findGGUFType(scheme);
+    if (!type)
+      return;
+    quantizer::GGUFType used = quantizer::getTypeForRowsOf(*type, columns);
+    scheme = quantizer::getGGUFScheme(used);
+    if (used == *type)
+      return;
+    const quantizer::GGUFTypeInfo &info = quantizer::getInfo(*type);
+    emitRemark(op.getLoc(), "layer \"")
+        << op.getLayerName() << "\" is quantized as "
+        << quantizer::getInfo(used).name << ": rows of " << columns
+        << " are not whole blocks of " << info.block << ", which " << info.name
+        << " has";
   }
 
   /// What can't multiply integers keeps float activations and the weight as it

@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Quantizer/ErrorStatistics.h"
+#include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/Histogram.h"
 #include "nibble/Quantizer/Packing.h"
 #include "nibble/Support/Progress.h"
@@ -29,11 +30,11 @@ MutableArrayRef<uint8_t> asUnsigned(MutableArrayRef<char> bytes) {
 
 /// Codes, scales and zeros as operations of the dialect.
 struct QuantizedConstants {
-  ConstantOp codes, scales, zeros;
+  ConstantOp codes, scales, zeros, second;
 
   int64_t getBytes() const {
     int64_t bytes = 0;
-    for (ConstantOp op : {codes, scales, zeros})
+    for (ConstantOp op : {codes, scales, zeros, second})
       if (op)
         bytes += getStorageBytes(cast<ShapedType>(op.getType()));
     return bytes;
@@ -95,6 +96,20 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
     return op;
   };
 
+  auto createCodes = [&](ArrayRef<int64_t> shape, ArrayRef<uint8_t> values,
+                         StringRef suffix) {
+    return create(shape, b.getI8Type(), suffix, [&](MutableArrayRef<char> out) {
+      llvm::copy(values, asUnsigned(out).begin());
+    });
+  };
+  auto createFloats = [&](ArrayRef<int64_t> shape, Type type,
+                          quantizer::ScaleType scaleType,
+                          ArrayRef<float> values, StringRef suffix) {
+    return create(shape, type, suffix, [&](MutableArrayRef<char> out) {
+      quantizer::encodeScales(values, scaleType, asUnsigned(out));
+    });
+  };
+
   QuantizedConstants constants;
   FailureOr<ConstantOp> codes = create(
       scheme.getCodesShape(rows, columns), b.getI8Type(), ".codes",
@@ -102,26 +117,49 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
         quantizer::packRows(weight.codes, rows, columns, scheme.getBits(),
                             scheme.isSignedCodes(), asUnsigned(out));
       });
+  // Scales, and zeros that are floats, of two levels are codes themselves.
   SmallVector<int64_t> shape = scheme.getScalesShape(rows, columns);
-  FailureOr<ConstantOp> scales = create(
-      shape, scheme.getScaleType(), ".scales", [&](MutableArrayRef<char> out) {
-        quantizer::encodeScales(weight.scales, weight.scheme.scaleType,
-                                asUnsigned(out));
-      });
+  auto createLevel = [&](ArrayRef<float> values, ArrayRef<uint8_t> codes,
+                         StringRef suffix) {
+    return scheme.getSecondType()
+               ? createCodes(shape, codes, suffix)
+               : createFloats(shape, scheme.getScaleType(),
+                              weight.scheme.scaleType, values, suffix);
+  };
+  FailureOr<ConstantOp> scales =
+      createLevel(weight.scales, weight.scaleCodes, ".scales");
   if (failed(codes) || failed(scales))
     return failure();
   constants.codes = *codes;
   constants.scales = *scales;
   if (scheme.hasZeros()) {
     FailureOr<ConstantOp> zeros =
-        create(shape, b.getI8Type(), ".zeros", [&](MutableArrayRef<char> out) {
-          llvm::copy(weight.zeros, asUnsigned(out).begin());
-        });
+        scheme.hasFloatZeros()
+            ? createLevel(weight.floatZeros, weight.zeroCodes, ".zeros")
+            : createCodes(shape, weight.zeros, ".zeros");
     if (failed(zeros))
       return failure();
     constants.zeros = *zeros;
   }
+  if (scheme.getSecondType()) {
+    FailureOr<ConstantOp> second = createFloats(
+        scheme.getSecondShape(rows, columns), scheme.getSecondType(),
+        weight.scheme.second->type, weight.second, ".second");
+    if (failed(second))
+      return failure();
+    constants.second = *second;
+  }
   return constants;
+}
+
+/// The scheme as users name it.
+std::string getUserName(const quantizer::QuantizationScheme &scheme,
+                        SchemeAttr attr) {
+  if (scheme.dynamicActivations)
+    return "W8A8-dynamic";
+  if (std::optional<quantizer::GGUFType> type = findGGUFType(scheme))
+    return quantizer::getInfo(*type).name.str();
+  return attr.getUserName();
 }
 
 /// What a report wants to know beside sums, if there is to be one.
@@ -177,16 +215,16 @@ WeightQuantizer::create(QuantizableOpInterface op,
       createConstants(b, weight.getLoc(), scheme, result, name);
   if (failed(constants))
     return failure();
-  Value zeros = constants->zeros ? constants->zeros.getResult() : Value();
+  auto getValue = [](ConstantOp op) { return op ? op.getResult() : Value(); };
   auto dequantize = DequantizeOp::create(
-      b, weight.getLoc(), type, constants->codes, constants->scales, zeros,
-      /*group_index=*/Value(), /*second=*/Value(), scheme,
-      b.getI64IntegerAttr(1), isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
+      b, weight.getLoc(), type, constants->codes, constants->scales,
+      getValue(constants->zeros), /*group_index=*/Value(),
+      getValue(constants->second), scheme, b.getI64IntegerAttr(1),
+      isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
       /*unsigned_codes=*/UnitAttr());
 
   LayerReport report;
-  report.scheme =
-      request.scheme.dynamicActivations ? "W8A8-dynamic" : scheme.getUserName();
+  report.scheme = getUserName(request.scheme, scheme);
   report.method = request.method;
   report.groupSize = request.scheme.group;
   report.symmetric = request.scheme.symmetric;
@@ -259,15 +297,9 @@ QuantizationRequest::get(Operation *op) {
 
   QuantizationRequest request;
   request.method = method.str();
-  request.scheme.bits = scheme.getBits();
-  request.scheme.group = scheme.getGroup();
-  request.scheme.symmetric = !scheme.hasZeros();
+  request.scheme = getQuantizerScheme(scheme);
   request.scheme.dynamicActivations =
       dictionary.contains("dynamic_activations");
-  request.scheme.scaleType =
-      scheme.getScaleType().isF32()   ? quantizer::ScaleType::F32
-      : scheme.getScaleType().isF16() ? quantizer::ScaleType::F16
-                                      : quantizer::ScaleType::BF16;
   if (rule) {
     auto known = quantizer::symbolizeScaleRule(rule.getValue());
     if (!known)
@@ -289,24 +321,63 @@ DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   return entries.getDictionary(context);
 }
 
+static Type getScaleTypeAttr(Builder &b, quantizer::ScaleType type) {
+  switch (type) {
+  case quantizer::ScaleType::F16:
+    return b.getF16Type();
+  case quantizer::ScaleType::BF16:
+    return b.getBF16Type();
+  case quantizer::ScaleType::F32:
+    return b.getF32Type();
+  }
+  llvm_unreachable("unknown scale type");
+}
+
+static quantizer::ScaleType getScaleType(Type type) {
+  return type.isF32()   ? quantizer::ScaleType::F32
+         : type.isF16() ? quantizer::ScaleType::F16
+                        : quantizer::ScaleType::BF16;
+}
+
 SchemeAttr getSchemeAttr(MLIRContext *context,
                          const quantizer::QuantizationScheme &scheme) {
   Builder b(context);
-  Type scaleType;
-  switch (scheme.scaleType) {
-  case quantizer::ScaleType::F16:
-    scaleType = b.getF16Type();
-    break;
-  case quantizer::ScaleType::BF16:
-    scaleType = b.getBF16Type();
-    break;
-  case quantizer::ScaleType::F32:
-    scaleType = b.getF32Type();
-    break;
-  }
-  return SchemeAttr::get(context, scheme.bits, scheme.group, scaleType,
-                         scheme.symmetric ? ZeroKind::None : ZeroKind::Integer,
-                         Packing::Rows);
+  auto codebook =
+      scheme.codebook == quantizer::Codebook::NF4   ? CodebookKind::NF4
+      : scheme.codebook == quantizer::Codebook::FP4 ? CodebookKind::FP4
+                                                    : CodebookKind::Int;
+  auto zero = scheme.symmetric                            ? ZeroKind::None
+              : scheme.hasIntegerZeros()                  ? ZeroKind::Integer
+              : scheme.zero == quantizer::ZeroKind::Float ? ZeroKind::Float
+                                                          : ZeroKind::Minimum;
+  const std::optional<quantizer::SecondLevel> &second = scheme.second;
+  return SchemeAttr::get(context, codebook, scheme.bits,
+                         /*table=*/DenseF32ArrayAttr(), scheme.group,
+                         getScaleTypeAttr(b, scheme.scaleType),
+                         second ? getScaleTypeAttr(b, second->type) : Type(),
+                         second ? second->group : 0, second && second->dynamic,
+                         second && second->hasOffset, zero,
+                         /*groupIndex=*/false, /*outliers=*/0, Packing::Rows);
+}
+
+quantizer::QuantizationScheme getQuantizerScheme(SchemeAttr attr) {
+  quantizer::QuantizationScheme scheme;
+  if (attr.getCodebook() == CodebookKind::NF4)
+    scheme.codebook = quantizer::Codebook::NF4;
+  if (attr.getCodebook() == CodebookKind::FP4)
+    scheme.codebook = quantizer::Codebook::FP4;
+  scheme.bits = attr.getBits();
+  scheme.group = attr.getGroup();
+  scheme.symmetric = !attr.hasZeros();
+  if (attr.hasFloatZeros())
+    scheme.zero = attr.getZero() == ZeroKind::Float
+                      ? quantizer::ZeroKind::Float
+                      : quantizer::ZeroKind::Minimum;
+  scheme.scaleType = getScaleType(attr.getScaleType());
+  if (Type type = attr.getSecondType())
+    scheme.second = {getScaleType(type), attr.getSecondGroup(),
+                     attr.getSecondDynamic(), attr.getSecondOffset()};
+  return scheme;
 }
 
 FailureOr<QuantizationCounts>

@@ -162,6 +162,76 @@ def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleQuantizeHQQPass : Pass<"nibble-quantize-hqq", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights with fitted float zeros";
+  let description = [{
+    For each request with method `hqq` (half-quadratic quantization) does what
+    `nibble-quantize-rtn` does for its own; the scheme has `zero = float`, and the
+    zeros are fitted to the weights.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "hqq", ...}}
+    ```
+    After:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x32xi8>
+    %scales = nibble.constant #scales : tensor<10x1xf16>
+    %zeros = nibble.constant #zeros : tensor<10x1xf16>
+    %w = nibble.dequantize %codes, %scales zeros %zeros {scheme = #nibble.scheme<
+        int4, group = 64, scale = f16, zero = float, packing = rows>, transpose}
+      : (tensor<10x32xi8>, tensor<10x1xf16>, tensor<10x1xf16>) -> tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights to GGUF types by the importance of inputs";
+  let description = [{
+    For each request with method `imatrix` does what `nibble-quantize-rtn` does
+    for its own; the scheme is a type of GGUF files. Errors of a column count by
+    the mean square of its input, which the statistics file has.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<256x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., layers = ["fc"], nibble.request = {method = "imatrix",
+      scale_rule = "ggml", ...}}
+    ```
+    After `nibble-quantize-imatrix{calibration=model.yaml}`:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x128xi8>
+    %scales = nibble.constant #scales : tensor<10x8xi8>
+    %zeros = nibble.constant #zeros : tensor<10x8xi8>
+    %second = nibble.constant #second : tensor<2x10xf16>
+    %w = nibble.dequantize %codes, %scales zeros %zeros second %second {scheme =
+        #nibble.scheme<int4, group = 32, scale = f16, second = f16 x 8,
+        zero = minimum, packing = rows>, transpose} : (...) -> tensor<256x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let options = [
+    Option<"calibration", "calibration", "std::string", /*default=*/"",
+           "File that nibble-calibrate wrote">
+  ];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
 def NibbleFuseDequantizePass : Pass<"nibble-fuse-dequantize", "::mlir::func::FuncOp"> {
   let summary = "Let operations read codes instead of dequantized weights";
   let description = [{

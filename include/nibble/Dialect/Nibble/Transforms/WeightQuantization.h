@@ -33,6 +33,8 @@ struct QuantizationRequest {
 /// A scheme of the quantizer as the dialect writes it, in rows packing.
 SchemeAttr getSchemeAttr(mlir::MLIRContext *context,
                          const quantizer::QuantizationScheme &scheme);
+/// The inverse; attributes do not say how scales are chosen.
+quantizer::QuantizationScheme getQuantizerScheme(SchemeAttr attr);
 
 /// Chooses codes, scales and zeros for `weight`, which is mapped read-only;
 /// `result` has the scheme and the sizes. `op` is there for its layer name and

@@ -111,9 +111,11 @@ FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
     return format;
   }
   unsigned bits = scheme.getBits();
-  if (scheme.getCodebook() != CodebookKind::Int || bits < 2 || bits > 8 ||
-      scheme.getSecondType() || scheme.getGroupIndex() ||
-      scheme.getOutliers() != 0 || scheme.getZero() == ZeroKind::Minimum)
+  bool isTable = scheme.getCodebook() == CodebookKind::NF4 ||
+                 scheme.getCodebook() == CodebookKind::FP4;
+  if ((scheme.getCodebook() != CodebookKind::Int && !isTable) ||
+      (isTable && scheme.hasZeros()) || bits < 2 || bits > 8 ||
+      scheme.getGroupIndex() || scheme.getOutliers() != 0)
     return fail("there is no CPU kernel for ") << scheme;
   if (scheme.getPacking() != packing)
     return fail("expected a weight in ")
@@ -123,9 +125,18 @@ FailureOr<WeightFormat> ConvertNibbleToKernels::getFormat(OpTy op, int64_t k,
   format.bits = bits;
   format.hasZeros = scheme.hasZeros();
   format.floatZeros = scheme.getZero() == ZeroKind::Float;
+  format.minimum = scheme.getZero() == ZeroKind::Minimum;
+  format.codebook = scheme.getCodebook();
   format.scaleType = scheme.getScaleType();
   if (scheme.getNumGroups(k) > 1)
     format.group = scheme.getGroupLength(k);
+  if (Type second = scheme.getSecondType()) {
+    int64_t length = scheme.getSecondGroup();
+    bool inPanels =
+        packing == Packing::Panel && scheme.getNumGroups(k) % length == 0;
+    format.second = {second, length, scheme.getSecondDynamic(),
+                     scheme.getSecondOffset(), inPanels};
+  }
   return format;
 }
 
@@ -178,6 +189,8 @@ WeightOperands takeWeight(ValueRange::iterator &it,
     operands.scales = *it++;
   if (format.hasZeros)
     operands.zeros = *it++;
+  if (format.second.type)
+    operands.second = *it++;
   return operands;
 }
 
@@ -197,7 +210,7 @@ LogicalResult ConvertNibbleToKernels::convert(MatMulOp op) {
       arith::ConstantIndexOp::create(b, loc, op.getK())};
   call(op, spec.getName(),
        {op.getInput(), op.getWeight(), op.getScales(), op.getZeros(),
-        op.getBias(), op.getResidual(), op.getOuts()},
+        op.getSecond(), op.getBias(), op.getResidual(), op.getOuts()},
        sizes, [&](KernelBuilder &kernel, ValueRange arguments) {
          auto it = arguments.begin();
          auto take = [&](bool present) { return present ? *it++ : Value(); };
@@ -283,7 +296,7 @@ LogicalResult ConvertNibbleToKernels::convert(ConvOp op) {
   llvm::append_range(sizes, outSize);
   call(op, spec.getName(),
        {op.getInput(), op.getWeight(), op.getScales(), op.getZeros(),
-        op.getBias(), op.getResidual(), op.getOuts()},
+        op.getSecond(), op.getBias(), op.getResidual(), op.getOuts()},
        sizes, [&](KernelBuilder &kernel, ValueRange arguments) {
          auto it = arguments.begin();
          auto take = [&](bool present) { return present ? *it++ : Value(); };
@@ -330,7 +343,7 @@ LogicalResult ConvertNibbleToKernels::convert(GatherOp op) {
                      std::to_string(spec.rows) + " rows");
   call(op, spec.getName(),
        {op.getIndices(), op.getWeight(), op.getScales(), op.getZeros(),
-        op.getOuts()},
+        op.getSecond(), op.getOuts()},
        {count}, [&](KernelBuilder &kernel, ValueRange arguments) {
          auto it = arguments.begin();
          GatherArguments args;

@@ -212,6 +212,33 @@ Value KernelBuilder::loadMasked(Value memref, Index at, Value mask) {
                                       mask, zero);
 }
 
+Value KernelBuilder::lookUp(StringRef name, ArrayRef<float> values, Value at) {
+  auto module =
+      b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  auto type = MemRefType::get(values.size(), b.getF32Type());
+  if (!module.lookupSymbol<memref::GlobalOp>(name)) {
+    OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+    auto data = DenseElementsAttr::get(
+        RankedTensorType::get(type.getShape(), b.getF32Type()), values);
+    memref::GlobalOp::create(top, module.getLoc(), name,
+                             top.getStringAttr("private"), type, data,
+                             /*constant=*/true, top.getI64IntegerAttr(64));
+  }
+  Value table = memref::GetGlobalOp::create(b, loc, type, name);
+  if (isa<VectorType>(at.getType()))
+    return gather(table, index(0), at);
+  return load(
+      table, index(arith::IndexCastUIOp::create(b, loc, b.getIndexType(), at)));
+}
+
+Value KernelBuilder::gather(Value memref, Index at, Value offsets) {
+  VectorType type =
+      vectorType(cast<MemRefType>(memref.getType()).getElementType());
+  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  return vector::GatherOp::create(b, loc, type, memref, ValueRange{at}, offsets,
+                                  maskBelow(index(lanes)), none);
+}
+
 void KernelBuilder::storeVector(Value vector, Value memref, Index at) {
   vector::StoreOp::create(b, loc, vector, memref, ValueRange{at});
 }

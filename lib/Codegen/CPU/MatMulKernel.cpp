@@ -114,9 +114,12 @@ void MatMulEmitter::emitStreams(Index panel, int64_t streams) {
   int64_t chains = streams == 1 ? unroll : 1;
   int64_t stepBytes = spec.format.stepSize() * (spec.format.isFloat() ? 4 : 1);
   Index length = spec.format.groupLength(args.k);
+  // What is added to each weight of a group is multiplied with the sum of the
+  // inputs, which is the last of the sums then.
+  bool minimum = spec.format.minimum;
 
   auto product = [&](Index lo, Index hi, ArrayRef<Values> zeros) {
-    Values init(count * chains, kb.zeros());
+    Values init(count * chains + (minimum ? 1 : 0), kb.zeros());
     Values sums = kb.forUnrolled(
         lo, hi, unroll, init, [&](Index k, int64_t n, ValueRange iter) {
           Values next(iter);
@@ -129,10 +132,12 @@ void MatMulEmitter::emitStreams(Index panel, int64_t streams) {
                                     (spec.format.isFloat() ? 4 : 1));
           for (int64_t i = 0; i < n; ++i) {
             Value x = kb.loadSplat(args.input, k + i);
+            if (minimum)
+              next.back() = kb.fadd(next.back(), x);
             for (int64_t s = 0; s < streams; ++s) {
-              Values weights =
-                  reader.loadStep(reader.codesAt(panel + s, k + i, args.k),
-                                  zeros.empty() ? Values() : zeros[s]);
+              Values weights = reader.loadStep(
+                  reader.codesAt(panel + s, k + i, args.k),
+                  zeros.empty() || minimum ? Values() : zeros[s]);
               for (int64_t v = 0; v < vectorsPerPanel; ++v) {
                 Value &sum =
                     next[(i % chains) * count + s * vectorsPerPanel + v];
@@ -145,7 +150,10 @@ void MatMulEmitter::emitStreams(Index panel, int64_t streams) {
     for (int64_t chain = 1; chain < chains; ++chain)
       for (int64_t i = 0; i < count; ++i)
         sums[i] = kb.fadd(sums[i], sums[chain * count + i]);
+    Value inputs = minimum ? sums.back() : Value();
     sums.resize(count);
+    if (minimum)
+      sums.push_back(inputs);
     return sums;
   };
 
@@ -167,8 +175,11 @@ void MatMulEmitter::emitStreams(Index panel, int64_t streams) {
             for (int64_t v = 0; v < vectorsPerPanel; ++v) {
               int64_t i = s * vectorsPerPanel + v;
               part[i] = kb.fma(part[i], scales[v], iter[i]);
+              if (minimum)
+                part[i] = kb.fma(part.back(), zeros[s][v], part[i]);
             }
           }
+          part.resize(count);
           return part;
         });
   }

@@ -44,6 +44,8 @@ private:
   Value loadFloat(Index position);
   /// Where the scale and the zero point of a group are.
   Index groupAt(Index group, Index groups);
+  /// A scale or float zero point from its code.
+  Value loadEncoded(Value values, int64_t firstRow, Index group, Index groups);
 
   KernelBuilder &kb;
   const WeightFormat &format;
@@ -65,6 +67,13 @@ Value RowEmitter::constant(Value like, int64_t value) {
 Value RowEmitter::toFloat(Value bits, Value scale, Value zero) {
   OpBuilder &b = kb.b;
   Location loc = kb.loc;
+  bool isVector = isa<VectorType>(bits.getType());
+  if (isVector) {
+    scale = kb.splat(scale);
+    zero = zero ? kb.splat(zero) : zero;
+  }
+  if (format.codebook != CodebookKind::Int)
+    return kb.fmul(emitTableValues(kb, format, bits), scale);
   if (format.hasZeros || panels) {
     bits = arith::AndIOp::create(b, loc, bits,
                                  constant(bits, (1 << format.bits) - 1));
@@ -76,13 +85,10 @@ Value RowEmitter::toFloat(Value bits, Value scale, Value zero) {
     bits = arith::ShLIOp::create(b, loc, bits, shift);
     bits = arith::ShRSIOp::create(b, loc, bits, shift);
   }
-  Type type = b.getF32Type();
-  if (auto vector = dyn_cast<VectorType>(bits.getType())) {
-    type = kb.f32Vector();
-    scale = kb.splat(scale);
-    zero = zero ? kb.splat(zero) : zero;
-  }
+  Type type = isVector ? Type(kb.f32Vector()) : b.getF32Type();
   Value x = arith::SIToFPOp::create(b, loc, type, bits);
+  if (format.minimum)
+    return kb.fma(x, scale, zero);
   if (zero)
     x = kb.fsub(x, zero);
   return kb.fmul(x, scale);
@@ -173,6 +179,20 @@ Index RowEmitter::groupAt(Index group, Index groups) {
   return row * groups + group;
 }
 
+Value RowEmitter::loadEncoded(Value values, int64_t firstRow, Index group,
+                              Index groups) {
+  int64_t length = format.second.group;
+  Index rowSize = kb.dim(operands.second, 0) / format.numSecondRows();
+  Index place = (row * groups + group) / length;
+  if (format.second.inPanels)
+    place = (panel * (groups / length) + group / length) *
+                KernelBuilder::panelWidth +
+            channel;
+  return emitSecondLevel(
+      kb, format, kb.load(values, groupAt(group, groups)), firstRow,
+      [&](int64_t r) { return kb.load(operands.second, rowSize * r + place); });
+}
+
 void RowEmitter::emit(Value out, Index at) {
   OpBuilder &b = kb.b;
   Index k = kb.index(width);
@@ -195,11 +215,18 @@ void RowEmitter::emit(Value out, Index at) {
   Index length = format.groupLength(k);
   Index groups = format.numGroups(k);
   kb.forLoop(kb.index(0), groups, 1, [&](Index group) {
-    Value scale = kb.toF32(kb.load(operands.scales, groupAt(group, groups)));
+    bool encoded = static_cast<bool>(format.second.type);
+    bool isFloat = format.floatZeros || format.minimum;
+    Value scale =
+        encoded ? loadEncoded(operands.scales, 0, group, groups)
+                : kb.toF32(kb.load(operands.scales, groupAt(group, groups)));
     Value zero;
-    if (format.hasZeros) {
+    if (isFloat && encoded) {
+      zero =
+          loadEncoded(operands.zeros, format.secondRowOfZeros(), group, groups);
+    } else if (format.hasZeros) {
       zero = kb.load(operands.zeros, groupAt(group, groups));
-      if (format.floatZeros) {
+      if (isFloat) {
         zero = kb.toF32(zero);
       } else {
         zero = arith::ExtUIOp::create(b, kb.loc, b.getI32Type(), zero);

@@ -139,6 +139,12 @@ public:
   mlir::Value loadSplat(mlir::Value memref, Index at) {
     return splat(load(memref, at));
   }
+  /// Values of the read-only table `name` at `at`, a scalar of any integer type
+  /// or a vector of i32; the module gets the table where it lacks it.
+  mlir::Value lookUp(llvm::StringRef name, llvm::ArrayRef<float> values,
+                     mlir::Value at);
+  /// Elements of `memref` at `at` + each of `offsets`, a vector of i32.
+  mlir::Value gather(mlir::Value memref, Index at, mlir::Value offsets);
   /// Floats, or elements of another type, on the stack of the thread.
   mlir::Value scratch(int64_t count, mlir::Type element = {});
   void prefetch(mlir::Value memref, Index at);

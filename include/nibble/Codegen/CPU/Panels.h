@@ -18,7 +18,8 @@
 //   2 bit   8 bytes, byte j = c[j] | c[j+8] << 2 | c[j+16] << 4 | c[j+24] << 6
 //
 // Codes are unsigned; without zero points 2^(b-1) stands for 0. Scales and zero
-// points are [panel][group][32].
+// points are [panel][group][32]. They may be codes themselves: see `second` of
+// `#nibble.scheme`.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,12 +37,30 @@ struct WeightFormat {
   bool hasZeros = false;
   /// Zero points are floats of the scales' type, not codes.
   bool floatZeros = false;
+  /// Zero points are added to the product instead, floats also.
+  bool minimum = false;
+  /// What a code stands for: an integer, or a value of NF4 or FP4.
+  CodebookKind codebook = CodebookKind::Int;
   /// Weights that share a scale; 0: all of a row.
   int64_t group = 0;
   /// Type of the scales; null for a float weight.
   mlir::Type scaleType;
+  /// Scales and float zeros are 8-bit codes: the fields of the scheme, and
+  /// whether what they share lies in panels.
+  struct {
+    mlir::Type type;
+    int64_t group = 0;
+    bool dynamic = false, offset = false, inPanels = false;
+  } second;
 
   bool isFloat() const { return bits == 32; }
+  /// Row of `second` from which on that of the zeros lies.
+  int64_t secondRowOfZeros() const { return second.offset ? 2 : 1; }
+  int64_t numSecondRows() const {
+    return secondRowOfZeros() * (floatZeros || minimum ? 2 : 1);
+  }
+  /// Values of the codes of NF4 and FP4.
+  llvm::ArrayRef<float> getTable() const;
   /// Elements of the codes' memref (f32 or i8) that a step takes.
   int64_t stepSize() const {
     if (isFloat() || bits > 4)
@@ -60,7 +79,20 @@ struct WeightOperands {
   mlir::Value codes;
   mlir::Value scales;
   mlir::Value zeros;
+  mlir::Value second;
 };
+
+/// Values of the codebook for codes, a scalar or a vector of i32 of which only
+/// the low four bits count.
+mlir::Value emitTableValues(KernelBuilder &kernel, const WeightFormat &format,
+                            mlir::Value codes);
+
+/// Scales or zero points from their codes (i8, a scalar or a vector).
+/// `loadRow(r)` gives what they share: of row `row` of `second` what they are
+/// multiplied with, of the next what is added.
+mlir::Value emitSecondLevel(KernelBuilder &kernel, const WeightFormat &format,
+                            mlir::Value codes, int64_t row,
+                            llvm::function_ref<mlir::Value(int64_t)> loadRow);
 
 /// Builds the code that reads some vectors of each step of a panel:
 /// `numVectors` vectors of 16 channels, from vector `first` on.
@@ -80,12 +112,16 @@ public:
   /// Zero points of a group as floats; empty if there are none.
   Values loadZeros(Index panel, Index group, Index k);
   /// `code - zero` of the step that starts at `at`; the weight itself if it is
-  /// float. Exact.
+  /// float. Exact. `zeros` is empty if they are minimums.
   Values loadStep(Index at, mlir::ValueRange zeros);
-  /// `scale * (code - zero)`.
+  /// `scale * (code - zero)`, or `scale * code + zero`.
   Values loadScaled(Index at, mlir::ValueRange scales, mlir::ValueRange zeros);
 
 private:
+  /// Vectors of `values`, scales or zero points of a group, from codes; `row`
+  /// is the first row of `second` for them.
+  Values loadEncoded(mlir::Value values, int64_t row, Index panel, Index group,
+                     Index k);
   /// Codes of the step as integers in vectors of i32, of which only the low
   /// `bits` count if `dirty` is set.
   Values loadCodes(Index at, bool &dirty);

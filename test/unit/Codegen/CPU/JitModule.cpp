@@ -329,7 +329,7 @@ double applyActivation(const std::string &name, double x) {
 FusedOpText::FusedOpText(const std::string &input, const std::string &weight,
                          const std::string &scales, const std::string &zeros,
                          const std::string &bias, const std::string &residual,
-                         const std::string &output) {
+                         const std::string &output, const std::string &second) {
   arguments = "%x: " + input + ", %w: " + weight;
   types = input + ", " + weight;
   operands = "%x weight(%w";
@@ -343,6 +343,7 @@ FusedOpText::FusedOpText(const std::string &input, const std::string &weight,
   };
   add("s", scales, ", %s");
   add("z", zeros, " zeros %z");
+  add("t", second, " second %t");
   operands += ")";
   add("b", bias, " bias(%b)");
   add("r", residual, " residual(%r)");

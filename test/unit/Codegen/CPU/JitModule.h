@@ -99,7 +99,7 @@ struct FusedOpText {
   FusedOpText(const std::string &input, const std::string &weight,
               const std::string &scales, const std::string &zeros,
               const std::string &bias, const std::string &residual,
-              const std::string &output);
+              const std::string &output, const std::string &second = "");
 
   std::string arguments, operands, types;
 };

@@ -150,32 +150,32 @@ llvm::Error SampleBatches::addMissing(Batch &batch) const {
 /// Appends `more` to `batch` along the first dimension, if the model takes
 /// that, the other sizes agree, and the whole is not too large.
 bool SampleBatches::join(Batch &batch, Batch &more) const {
-  std::optional<std::string> name;
-  unsigned numGiven = 0;
+  // The first input says which dimension counts samples. Inputs without it must
+  // be the same for all.
+  if (info.inputs.empty() || info.inputs.front().dims.empty() ||
+      info.inputs.front().dims[0] >= 0)
+    return false;
+  StringRef name = info.inputs.front().dimNames[0];
+  std::vector<bool> grows(batch.size());
   for (auto [i, known] : llvm::enumerate(info.inputs)) {
-    if (batch[i].dims.empty() != more[i].dims.empty() || known.dims.empty() ||
-        known.dims[0] >= 0)
+    const SampleTensor &a = batch[i], &b = more[i];
+    if (a.dims.empty() != b.dims.empty())
       return false;
-    // Sizes of the same name grow together.
-    if (!name)
-      name = known.dimNames[0];
-    if (*name != known.dimNames[0])
-      return false;
-    if (batch[i].dims.empty())
+    if (a.dims.empty())
       continue;
-    ++numGiven;
+    grows[i] = i == 0 || (!name.empty() && !known.dimNames.empty() &&
+                          known.dimNames[0] == name);
+    if (!grows[i] && (a.dims != b.dims || a.data != b.data))
+      return false;
     bool isInteger = known.dtype == NIBBLE_INT64 || known.dtype == NIBBLE_INT32;
-    if (!ArrayRef(batch[i].dims)
-             .drop_front()
-             .equals(ArrayRef(more[i].dims).drop_front()) ||
-        getNumElements(batch[i]) + getNumElements(more[i]) >
-            (isInteger ? maxJoinedIntegers : maxJoinedFloats))
+    if (grows[i] &&
+        (!ArrayRef(a.dims).drop_front().equals(ArrayRef(b.dims).drop_front()) ||
+         getNumElements(a) + getNumElements(b) >
+             (isInteger ? maxJoinedIntegers : maxJoinedFloats)))
       return false;
   }
-  if (name && name->empty() && numGiven > 1)
-    return false;
-  for (auto [tensor, added] : llvm::zip_equal(batch, more)) {
-    if (tensor.dims.empty())
+  for (auto [tensor, added, isLonger] : llvm::zip_equal(batch, more, grows)) {
+    if (!isLonger)
       continue;
     tensor.dims[0] += added.dims[0];
     tensor.data.insert(tensor.data.end(), added.data.begin(), added.data.end());

@@ -6,182 +6,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../Target/TestModels.h"
-#include "nibble/Pipelines/CompiledBlockRunner.h"
-#include "nibble/Pipelines/Compiler.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "BlockModel.h"
+#include "mlir/IR/Verifier.h"
+#include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
+#include <set>
 
 using namespace nibble;
-using namespace nibble::calibration;
 using namespace nibble::test;
 
 namespace {
-constexpr int64_t width = 6, vocabulary = 10;
-
-using Weight = std::vector<float>;
-/// Weights of the layers g, u and d of each block, [width, width].
-using Weights = std::vector<Weight>;
-
-Weights makeWeights(unsigned blocks) {
-  Weights weights(3 * blocks, Weight(width * width));
-  for (size_t l = 0; l != weights.size(); ++l)
-    for (size_t i = 0; i != weights[l].size(); ++i)
-      weights[l][i] = ((i * 37 + l * 11) % 23 - 11.0f) / 17.0f;
-  return weights;
-}
-
-std::string writeDense(llvm::ArrayRef<float> values, int64_t rows,
-                       int64_t columns) {
-  std::string text = "[";
-  for (int64_t r = 0; r != rows; ++r) {
-    text += r ? ", [" : "[";
-    for (int64_t c = 0; c != columns; ++c)
-      text +=
-          llvm::formatv("{0}{1:e8}", c ? ", " : "", values[r * columns + c]);
-    text += "]";
-  }
-  return text + "]";
-}
-
-/// Blocks y = d(u(x) + silu(g(x))) + x on rows of a table. Returns the rows,
-/// and of each block the input of d and the result: the activations of the
-/// stages.
-std::string makeModel(const Weights &weights) {
-  Weight table(vocabulary * width);
-  for (size_t i = 0; i != table.size(); ++i)
-    table[i] = (i * 13 % 29 - 14.0f) / 9.0f;
-  std::string body, results = "%x0", types = "tensor<?x6xf32>";
-  for (unsigned b = 0; b != weights.size() / 3; ++b) {
-    for (unsigned l = 0; l != 3; ++l)
-      body += llvm::formatv(
-          "  %w{0}{1} = nibble.constant dense<{2}> : tensor<6x6xf32>\n", b, l,
-          writeDense(weights[3 * b + l], width, width));
-    body += llvm::formatv(R"mlir(
-  %g{0} = nibble.matmul %x{0} weight(%w{0}0) {{activation = #nibble.activation<silu>,
-    n = 6 : i64, k = 6 : i64, transpose_weight, layers = ["{0}.g"]}
-    : (tensor<?x6xf32>, tensor<6x6xf32>) -> tensor<?x6xf32>
-  %u{0} = nibble.matmul %x{0} weight(%w{0}1) residual(%g{0}) {{n = 6 : i64, k = 6 : i64,
-    transpose_weight, layers = ["{0}.u"]}
-    : (tensor<?x6xf32>, tensor<6x6xf32>, tensor<?x6xf32>) -> tensor<?x6xf32>
-  %d{0} = tensor.dim %x{0}, %c0 : tensor<?x6xf32>
-  %s{0} = arith.cmpi slt, %d{0}, %c9 : index
-  cf.assert %s{0}, "block {0}: too many rows"
-  %x{1} = nibble.matmul %u{0} weight(%w{0}2) residual(%x{0}) {{n = 6 : i64, k = 6 : i64,
-    transpose_weight, layers = ["{0}.d"]}
-    : (tensor<?x6xf32>, tensor<6x6xf32>, tensor<?x6xf32>) -> tensor<?x6xf32>
-)mlir",
-                          b, b + 1);
-    results += llvm::formatv(", %u{0}, %x{1}", b, b + 1);
-    types += ", tensor<?x6xf32>, tensor<?x6xf32>";
-  }
-  return llvm::formatv(R"mlir(
-module attributes {{nibble.phase = "nibble"} {{
-func.func @main_graph(%ids: tensor<?xi64> {{onnx.name = "ids", onnx.dim_names = ["n"]}) -> ({0}) {{
-  %c0 = arith.constant 0 : index
-  %c9 = arith.constant 9 : index
-  %table = nibble.constant dense<{1}> : tensor<10x6xf32>
-  %x0 = nibble.gather %ids weight(%table) {{rows = 10 : i64, width = 6 : i64, layers = ["embed"]}
-    : (tensor<?xi64>, tensor<10x6xf32>) -> tensor<?x6xf32>
-{2}
-  return {3} : {0}
-}
-})mlir",
-                       types, writeDense(table, vocabulary, width), body,
-                       results);
-}
-
-class BlockRunnerTest : public testing::Test {
-protected:
-  void SetUp() override {
-    handler = std::make_unique<mlir::ScopedDiagnosticHandler>(
-        &builder.context, [&](mlir::Diagnostic &diagnostic) {
-          errors += diagnostic.str() + "\n";
-          return mlir::success();
-        });
-  }
-
-  mlir::OwningOpRef<mlir::ModuleOp> parse(const Weights &weights) {
-    return mlir::parseSourceString<mlir::ModuleOp>(makeModel(weights),
-                                                   &builder.context);
-  }
-
-  std::unique_ptr<BlockRunner>
-  makeRunner(const BlockRunnerOptions &options = BlockRunnerOptions()) {
-    module = parse(weights);
-    auto next = samples.begin();
-    auto runner = createCompiledBlockRunner(
-        *module,
-        [&]() -> llvm::Expected<std::optional<std::vector<SampleTensor>>> {
-          std::optional<std::vector<SampleTensor>> sample;
-          if (next == samples.end())
-            return sample;
-          SampleTensor tensor;
-          tensor.name = inputName;
-          tensor.dtype = dtype;
-          tensor.dims = {static_cast<int64_t>(next->size())};
-          auto *bytes = reinterpret_cast<const char *>(next->data());
-          tensor.data.assign(bytes, bytes + next->size() * sizeof(int64_t));
-          ++next;
-          sample.emplace().push_back(std::move(tensor));
-          return sample;
-        },
-        options);
-    if (failed(runner))
-      return nullptr;
-    return std::move(*runner);
-  }
-
-  /// All results of the model, compiled as usual, for all samples at once: the
-  /// number of rows decides in which order products are added up.
-  std::vector<Weight> runWhole(const Weights &weights) {
-    auto whole = parse(weights);
-    CompileOptions options;
-    options.compileTo = Phase::LLVM;
-    Compiler compiler(&builder.context, options);
-    std::vector<Weight> results;
-    if (failed(compiler.lower(*whole)))
-      return results;
-    auto model = compiler.makeExecutable(*whole);
-    if (failed(model))
-      return results;
-    std::vector<int64_t> ids;
-    for (const std::vector<int64_t> &sample : samples)
-      llvm::append_range(ids, sample);
-    int64_t size = ids.size();
-    auto outputs =
-        (*model)->run({makeTensor(llvm::ArrayRef<int64_t>(ids), size)});
-    if (!outputs) {
-      errors += toString(outputs.takeError());
-      return results;
-    }
-    for (const nibble_tensor &output : *outputs)
-      results.push_back(CompiledModel::elements<float>(output).vec());
-    return results;
-  }
-
-  Weight collect(BlockRunner &runner, unsigned stage) {
-    Weight rows;
-    llvm::Error error =
-        runner.runStage(stage, [&](const ActivationRows &piece) {
-          EXPECT_EQ(piece.columns, width);
-          EXPECT_EQ(static_cast<int64_t>(piece.values.size()),
-                    piece.rows * width);
-          llvm::append_range(rows, piece.values);
-          return llvm::Error::success();
-        });
-    errors += toString(std::move(error));
-    return rows;
-  }
-
-  ModelBuilder builder;
-  std::unique_ptr<mlir::ScopedDiagnosticHandler> handler;
-  std::string errors;
-  Weights weights = makeWeights(3);
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-  std::vector<std::vector<int64_t>> samples = {{1, 2, 3}, {4}, {9, 0, 7, 5}};
-  std::string inputName = "ids";
-  int32_t dtype = NIBBLE_INT64;
-};
+using BlockRunnerTest = BlockModelTest;
 
 TEST_F(BlockRunnerTest, FindsBlocksAndStages) {
   auto runner = makeRunner();
@@ -304,5 +138,29 @@ TEST_F(BlockRunnerTest, ChecksOfTheModelSpeak) {
   ASSERT_TRUE(runner) << errors;
   collect(*runner, 1);
   EXPECT_EQ(errors, "running the samples: block 0: too many rows");
+}
+
+/// Pieces of equal blocks are one piece of code, whatever their weights are and
+/// their layers are called.
+TEST_F(BlockRunnerTest, EqualBlocksAreTheSameCode) {
+  auto module = parse(weights);
+  auto function = *module->getOps<mlir::func::FuncOp>().begin();
+  BlockAnalysis analysis(function);
+  ASSERT_EQ(analysis.getNumBlocks(), 3u);
+  // For each block where it begins and its two stages, then the end.
+  llvm::ArrayRef<BlockAnalysis::Cut> cuts = analysis.getCuts();
+  ASSERT_EQ(cuts.size(), 10u);
+  std::set<std::string> texts;
+  for (size_t i = 1; i + 1 != cuts.size(); ++i) {
+    EXPECT_EQ(cuts[i].live.size(), i % 3 == 2 ? 2u : 1u) << i;
+    Piece piece = outlinePiece(analysis, cuts[i], cuts[i + 1], false);
+    // A block begins with what its first stage reads.
+    EXPECT_EQ(bool(piece.module), i % 3 != 0) << i;
+    if (piece.module) {
+      EXPECT_TRUE(succeeded(mlir::verify(*piece.module)));
+      texts.insert(piece.text);
+    }
+  }
+  EXPECT_EQ(texts.size(), 2u);
 }
 } // namespace

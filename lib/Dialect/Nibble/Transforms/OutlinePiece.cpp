@@ -51,6 +51,7 @@ private:
   Value importState(Value value);
   Value importConstant(OpOperand &operand);
   void cloneOp(Operation *op);
+  void cloneWithReads(Operation *op);
   Value exportState(Value value);
   void removeNames(ModuleOp module);
 
@@ -181,6 +182,16 @@ void Outliner::cloneOp(Operation *op) {
   }
 }
 
+void Outliner::cloneWithReads(Operation *op) {
+  if (!needed.erase(op) || op->hasTrait<OpTrait::ConstantLike>())
+    return;
+  for (Value read : BlockAnalysis::getReads(op))
+    if (Operation *definition = read.getDefiningOp();
+        definition && !available.contains(read))
+      cloneWithReads(definition);
+  cloneOp(op);
+}
+
 /// Names differ between pieces that are the same otherwise.
 void Outliner::removeNames(ModuleOp module) {
   module.walk([&](Operation *op) {
@@ -216,9 +227,14 @@ Piece Outliner::outline(const BlockAnalysis::Cut &to, bool withInputChecks) {
       func::FuncOp::create(builder, builder.getUnknownLoc(), "main_graph",
                            builder.getFunctionType({}, {}));
   builder.setInsertionPointToEnd(function.addEntryBlock());
+  // What is carried comes in the order of the model, everything else where it
+  // is read first: where it was depends on which pieces share it.
   for (Operation &op : *from.before->getBlock())
-    if (needed.contains(&op) && !op.hasTrait<OpTrait::ConstantLike>())
-      cloneOp(&op);
+    if (needed.contains(&op) &&
+        (op.getNumResults() == 0 || llvm::any_of(op.getResults(), [&](Value v) {
+           return analysis.isCarried(v);
+         })))
+      cloneWithReads(&op);
   SmallVector<Value> results;
   for (Value value : piece.results)
     results.push_back(exportState(value));

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/CompileMain.h"
+#include "ToolMain.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Remarks.h"
@@ -21,7 +22,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Remarks/RemarkFormat.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/WithColor.h"
@@ -295,91 +295,12 @@ static LogicalResult enableRemarks(MLIRContext &context,
       categories);
 }
 
-/// Where a diagnostic belongs, as a user knows it: FILE:LINE:COLUMN of textual
-/// IR, the file of a model, the name of a layer.
-static void printLocation(Location loc, StringRef message, raw_ostream &os) {
-  if (auto file = loc->findInstanceOf<FileLineColLoc>()) {
-    os << file.getFilename().getValue();
-    if (file.getLine())
-      os << ':' << file.getLine() << ':' << file.getColumn();
-    os << ": ";
-  }
-  // Many messages name their layer themselves.
-  auto name = loc->findInstanceOf<NameLoc>();
-  if (name && !message.contains(name.getName().getValue()))
-    os << name.getName().getValue() << ": ";
-}
-
-/// Names come from the model: what is not UTF-8 or would steer the terminal is
-/// spelled out.
-static std::string escapeText(StringRef text) {
-  std::string result;
-  auto *next = reinterpret_cast<const llvm::UTF8 *>(text.begin());
-  auto *end = reinterpret_cast<const llvm::UTF8 *>(text.end());
-  while (next != end) {
-    unsigned length = llvm::getNumBytesForUTF8(*next);
-    bool steers =
-        (*next < 0x20 && *next != '\n' && *next != '\t') || *next == 0x7f;
-    if (steers || length > end - next ||
-        !llvm::isLegalUTF8Sequence(next, next + length)) {
-      result += "\\x" + llvm::toHex(ArrayRef<uint8_t>(next, 1));
-      ++next;
-      continue;
-    }
-    result.append(next, next + length);
-    next += length;
-  }
-  return result;
-}
-
-/// Prints diagnostics in one line each. Quoting source lines, as the handler of
-/// IR tools does, says nothing about a model.
-static void printDiagnostic(Diagnostic &diagnostic) {
-  raw_ostream &os = llvm::errs();
-  if (Progress *progress = Progress::getCurrent())
-    progress->clear();
-  switch (diagnostic.getSeverity()) {
-  case DiagnosticSeverity::Error:
-    llvm::WithColor::error(os);
-    break;
-  case DiagnosticSeverity::Warning:
-    llvm::WithColor::warning(os);
-    break;
-  case DiagnosticSeverity::Note:
-    llvm::WithColor::note(os);
-    break;
-  case DiagnosticSeverity::Remark:
-    llvm::WithColor::remark(os);
-    break;
-  }
-  std::string message = diagnostic.str(), place;
-  llvm::raw_string_ostream placeStream(place);
-  printLocation(diagnostic.getLocation(), message, placeStream);
-  os << escapeText(place) << escapeText(message) << '\n';
-  for (Diagnostic &note : diagnostic.getNotes())
-    printDiagnostic(note);
-}
-
-/// Libraries of LLVM register options for tools of their own. Names that the
-/// command line of this tool needs are taken from them, the others are left to
-/// --help-hidden.
-static void freeOptionNames() {
-  for (auto &option : cl::getRegisteredOptions())
-    option.second->setHiddenFlag(cl::Hidden);
-  for (StringRef name : {"threads", "target", "march", "emit", "json", "dim",
-                         "method", "config", "report", "head", "progress"}) {
-    auto &options = cl::getRegisteredOptions();
-    auto found = options.find(name);
-    if (found != options.end())
-      found->second->removeArgument();
-  }
-}
-
 int nibble::compileMain(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   // A file that gets too large is an error of the write, like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
-  freeOptionNames();
+  freeOptionNames({"threads", "target", "march", "emit", "json", "dim",
+                   "method", "config", "report", "head", "progress"});
   DialectRegistry registry;
   nibble::registerAllDialects(registry);
   nibble::registerAllPasses();

@@ -12,12 +12,13 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Execution/CompiledModel.h"
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Pipelines/Estimate.h"
 #include "nibble/Pipelines/Pipelines.h"
-#include "nibble/Execution/CompiledModel.h"
 #include "nibble/Runtime/nibble.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Report.h"
@@ -35,7 +36,7 @@ Compiler::Compiler(MLIRContext *context, CompileOptions options,
     : context(context), options(std::move(options)), setup(std::move(setup)),
       timing(timing ? *timing : noTiming) {}
 
-OwningOpRef<ModuleOp> Compiler::readInput() {
+OwningOpRef<ModuleOp> Compiler::readModule() {
   TimingScope importTiming = timing.nest("import");
   StringRef path = options.inputFile;
   Location loc = FileLineColLoc::get(context, path, 0, 0);
@@ -69,6 +70,18 @@ OwningOpRef<ModuleOp> Compiler::readInput() {
   dialect->getFileMap().addSearchDirectory(folder.empty() ? "." : folder);
   ParserConfig config(context);
   return parseSourceFile<ModuleOp>(path, config);
+}
+
+OwningOpRef<ModuleOp> Compiler::readInput() {
+  OwningOpRef<ModuleOp> module = readModule();
+  // What was just imported, here or by nibble-translate, is the model itself.
+  if (module && !(*module)->hasAttr(modelHashAttrName) &&
+      !(*module)->hasAttr(phaseAttrName)) {
+    auto type = IntegerType::get(context, 64);
+    (*module)->setAttr(modelHashAttrName,
+                       IntegerAttr::get(type, APInt(64, hashModel(*module))));
+  }
+  return module;
 }
 
 FailureOr<target::CpuTarget> Compiler::getCpu() {

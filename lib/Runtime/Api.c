@@ -48,6 +48,13 @@ static uint64_t contextMemory(const nibble_context *context) {
   return context->pool.bytes + caches.bytes;
 }
 
+static nibble_status contextObserve(nibble_context *context,
+                                    nibble_observer observer, void *user) {
+  context->observer = observer;
+  context->observerUser = user;
+  return NIBBLE_OK;
+}
+
 const nibble_function_table nibble_rt_functions = {
     .size = sizeof(nibble_function_table),
     .version = NIBBLE_VERSION,
@@ -63,6 +70,7 @@ const nibble_function_table nibble_rt_functions = {
     .truncateCaches = nibbleTruncateCaches,
     .cacheState = nibbleCacheState,
     .readCache = nibbleReadCache,
+    .observe = contextObserve,
 };
 
 uint32_t nibble_version(void) { return NIBBLE_VERSION; }
@@ -317,4 +325,11 @@ nibble_status nibble_context_read_cache(nibble_context *context, size_t index,
   if (!context)
     return nullContext("nibble_context_read_cache");
   return context->functions->readCache(context, index, output);
+}
+
+nibble_status nibble_context_observe(nibble_context *context,
+                                     nibble_observer observer, void *user) {
+  if (!context)
+    return nullContext("nibble_context_observe");
+  return context->functions->observe(context, observer, user);
 }

@@ -55,6 +55,28 @@ void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref) {
     failRun(status);
 }
 
+void nibble_rt_observe(int64_t id, int32_t dtype, int32_t rank,
+                       const void *memref) {
+  nibble_context *context = nibbleCurrentContext;
+  if (!context || !context->observer)
+    return;
+  // {base, aligned, offset, sizes[rank], strides[rank]}
+  const int64_t *words = memref;
+  nibble_observation value = {.id = id,
+                              .data =
+                                  (const char *)(uintptr_t)words[1] +
+                                  words[2] * (int64_t)nibble_dtype_size(dtype),
+                              .dtype = dtype,
+                              .rank = rank,
+                              .dims = words + 3,
+                              .strides = words + 3 + rank};
+  const char *message = context->observer(context->observerUser, &value);
+  if (!message)
+    return;
+  nibbleSetError(&context->error, NIBBLE_RUN_FAILED, "%s", message);
+  failRun(NIBBLE_RUN_FAILED);
+}
+
 void *nibble_rt_current_run(void) { return nibbleCurrentContext; }
 
 void nibble_rt_note_failure(void *run, const char *message) {

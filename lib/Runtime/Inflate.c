@@ -198,27 +198,31 @@ static bool readCodes(BitReader *in, Huffman *lengths, Huffman *distances) {
          buildHuffman(distances, bits + lengthCount, distanceCount);
 }
 
+static bool copyBlock(BitReader *in, Output *out, unsigned *last) {
+  unsigned type;
+  Huffman lengths, distances;
+  if (!readBits(in, 1, last) || !readBits(in, 2, &type) || type == 3)
+    return false;
+  if (type == 0)
+    return copyStored(in, out);
+  if (type == 1)
+    fixedCodes(&lengths, &distances);
+  else if (!readCodes(in, &lengths, &distances))
+    return false;
+  return copyCompressed(in, out, &lengths, &distances);
+}
+
 bool nibbleInflate(const unsigned char *from, size_t fromSize,
-                   unsigned char *to, size_t size) {
+                   unsigned char *to, size_t size,
+                   void (*done)(void *user, size_t read, size_t written),
+                   void *user) {
   BitReader in = {.next = from, .end = from + fromSize};
   Output out = {.begin = to, .size = size};
-  unsigned last = 0;
-  while (!last) {
-    unsigned type;
-    Huffman lengths, distances;
-    if (!readBits(&in, 1, &last) || !readBits(&in, 2, &type) || type == 3)
+  for (unsigned last = 0; !last;) {
+    if (!copyBlock(&in, &out, &last))
       return false;
-    if (type == 0) {
-      if (!copyStored(&in, &out))
-        return false;
-      continue;
-    }
-    if (type == 1)
-      fixedCodes(&lengths, &distances);
-    else if (!readCodes(&in, &lengths, &distances))
-      return false;
-    if (!copyCompressed(&in, &out, &lengths, &distances))
-      return false;
+    if (done)
+      done(user, (size_t)(in.next - from), out.position);
   }
   return out.position == size;
 }

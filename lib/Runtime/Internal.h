@@ -39,6 +39,7 @@ struct nibble_function_table {
   nibble_status (*truncateCaches)(nibble_context *, int64_t);
   void (*cacheState)(const nibble_context *, nibble_cache_state *);
   nibble_status (*readCache)(nibble_context *, size_t, nibble_tensor *);
+  nibble_status (*observe)(nibble_context *, nibble_observer, void *);
 };
 
 extern const nibble_function_table nibble_rt_functions;
@@ -83,6 +84,8 @@ struct nibble_context {
   CacheSet caches;
   nibble_profile_entry *profile; ///< per layer, or NULL
   uint64_t *layerStart;
+  nibble_observer observer; ///< or NULL
+  void *observerUser;
 };
 
 /// The context that runs on this thread, or NULL.

@@ -184,10 +184,12 @@ static nibble_status parseHeader(const char *name, const char *header,
                         type[0] ? type : descr);
 }
 
-nibble_status nibbleParseNpy(const char *name, const unsigned char *data,
-                             size_t size, NibbleArray *array,
-                             NibbleError *error) {
+nibble_status nibbleParseNpyHeader(const char *name, const unsigned char *data,
+                                   size_t size, uint64_t fileSize,
+                                   NibbleArray *array, size_t *begin,
+                                   bool *fortran, NibbleError *error) {
   *array = (NibbleArray){0};
+  *fortran = false;
   if (size < 10 || memcmp(data, "\x93NUMPY", 6) != 0)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "'%s' is not an .npy file", name);
@@ -196,39 +198,53 @@ nibble_status nibbleParseNpy(const char *name, const unsigned char *data,
                           "'%s': version %d of .npy; expected 1 to 3", name,
                           data[6]);
   // Version 1 has two bytes of length, later ones four.
-  size_t begin = data[6] == 1 ? 10 : 12;
+  size_t start = data[6] == 1 ? 10 : 12;
   size_t length = data[8] | (size_t)data[9] << 8;
-  if (data[6] > 1 && size >= begin)
+  if (data[6] > 1 && size >= start)
     length |= (size_t)data[10] << 16 | (size_t)data[11] << 24;
-  if (size < begin || length > size - begin)
+  if (size < start || length > size - start)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "'%s' is cut off in its header", name);
   char *header = malloc(length + 1);
   if (!header)
     return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY, "out of memory");
-  memcpy(header, data + begin, length);
+  memcpy(header, data + start, length);
   header[length] = '\0';
   size_t elementSize = 0;
-  bool fortran = false;
   nibble_status status =
-      parseHeader(name, header, array, &elementSize, &fortran, error);
+      parseHeader(name, header, array, &elementSize, fortran, error);
   free(header);
   if (status == NIBBLE_OK)
     status = nibbleSizeArray(name, array, elementSize, error);
   // Compared before memory is asked for: a broken shape may be any number.
-  const unsigned char *elements = data + begin + length;
-  if (status == NIBBLE_OK && array->bytes != size - begin - length)
-    status =
-        nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
-                       "'%s' has %zu bytes of elements, expected %llu", name,
-                       size - begin - length, (unsigned long long)array->bytes);
+  *begin = start + length;
+  if (status == NIBBLE_OK && array->bytes != fileSize - *begin)
+    status = nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                            "'%s' has %llu bytes of elements, expected %llu",
+                            name, (unsigned long long)(fileSize - *begin),
+                            (unsigned long long)array->bytes);
+  return status;
+}
+
+nibble_status nibbleParseNpy(const char *name, const unsigned char *data,
+                             size_t size, NibbleArray *array,
+                             NibbleError *error) {
+  size_t begin;
+  bool fortran;
+  nibble_status status = nibbleParseNpyHeader(name, data, size, size, array,
+                                              &begin, &fortran, error);
   if (status == NIBBLE_OK)
     status = nibbleAllocateArray(name, array, error);
   if (status != NIBBLE_OK)
     return status;
-  if (fortran && array->rank > 1)
-    fromFortran(array, elements, elementSize);
-  else
+  const unsigned char *elements = data + begin;
+  if (fortran && array->rank > 1) {
+    // Voids have no size of their own.
+    uint64_t count = 1;
+    for (int32_t i = 0; i != array->rank; ++i)
+      count *= (uint64_t)array->dims[i];
+    fromFortran(array, elements, count ? array->bytes / count : 1);
+  } else
     memcpy(array->data, elements, array->bytes);
   return NIBBLE_OK;
 }

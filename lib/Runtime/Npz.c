@@ -19,13 +19,7 @@ static uint64_t field(const unsigned char *p, unsigned bytes) {
   return value;
 }
 
-typedef struct Member {
-  const char *name; ///< not terminated
-  size_t nameLength;
-  unsigned flags, method;
-  uint32_t crc;
-  uint64_t compressed, size, header;
-} Member;
+typedef NibbleZipMember Member;
 
 enum { EndSize = 22, End64LocatorSize = 20, CentralSize = 46, LocalSize = 30 };
 
@@ -108,22 +102,25 @@ static bool isCalled(const Member *m, const char *name) {
          memcmp(m->name + length, ".npy", 4) == 0;
 }
 
-static nibble_status extract(const char *path, const unsigned char *data,
-                             size_t fileSize, const Member *m,
-                             NibbleArray *array, NibbleError *error) {
-  char name[256];
-  size_t length = m->nameLength < 200 ? m->nameLength : 200;
-  memcpy(name, m->name, length);
-  name[length] = '\0';
-  const unsigned char *content = NULL;
+/// The name of a member, cut at `size`.
+static const char *nameText(const Member *m, char *text, size_t size) {
+  size_t length = m->nameLength < size - 1 ? m->nameLength : size - 1;
+  memcpy(text, m->name, length);
+  text[length] = '\0';
+  return text;
+}
+
+/// Find the content of a member and check that it can be read.
+static nibble_status locate(const char *path, const unsigned char *data,
+                            size_t fileSize, Member *m, NibbleError *error) {
+  char name[200];
+  nameText(m, name, sizeof(name));
+  m->begin = fileSize;
   if (fileSize >= LocalSize && m->header <= fileSize - LocalSize &&
-      memcmp(data + m->header, "PK\3\4", 4) == 0) {
-    uint64_t begin = m->header + LocalSize + field(data + m->header + 26, 2) +
-                     field(data + m->header + 28, 2);
-    if (begin <= fileSize && m->compressed <= fileSize - begin)
-      content = data + begin;
-  }
-  if (!content)
+      memcmp(data + m->header, "PK\3\4", 4) == 0)
+    m->begin = m->header + LocalSize + field(data + m->header + 26, 2) +
+               field(data + m->header + 28, 2);
+  if (m->begin >= fileSize || m->compressed > fileSize - m->begin)
     return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                           "'%s': member '%s' is cut off", path, name);
   if (m->flags & 1 || (m->method != 0 && m->method != 8))
@@ -135,19 +132,34 @@ static nibble_status extract(const char *path, const unsigned char *data,
                                        : "compressed in an unknown way");
   // DEFLATE makes data at most 1032 times smaller: refuse what can't be true
   // before memory is asked for.
-  bool possible = m->method == 0 ? m->size == m->compressed
-                                 : m->size / 1032 <= m->compressed;
+  if (m->method == 0 ? m->size != m->compressed
+                     : m->size / 1032 > m->compressed)
+    return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                          "'%s': member '%s' is damaged", path, name);
+  return NIBBLE_OK;
+}
+
+static nibble_status extract(const char *path, const unsigned char *data,
+                             size_t fileSize, Member *m, NibbleArray *array,
+                             NibbleError *error) {
+  nibble_status status = locate(path, data, fileSize, m, error);
+  if (status != NIBBLE_OK)
+    return status;
+  char name[200];
+  size_t length = strlen(nameText(m, name, sizeof(name)));
+  const unsigned char *content = data + m->begin;
+  bool possible = true;
   unsigned char *unpacked = NULL;
-  if (m->method == 8 && possible) {
+  if (m->method == 8) {
     unpacked = malloc(m->size ? m->size : 1);
     if (!unpacked)
       return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY,
                             "'%s': out of memory: member '%s' needs %llu bytes",
                             path, name, (unsigned long long)m->size);
-    possible = nibbleInflate(content, m->compressed, unpacked, m->size);
+    possible =
+        nibbleInflate(content, m->compressed, unpacked, m->size, NULL, NULL);
     content = unpacked;
   }
-  nibble_status status;
   if (!possible || nibbleCrc32(content, m->size) != m->crc) {
     status = nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "'%s': member '%s' is damaged", path, name);
@@ -192,4 +204,30 @@ nibble_status nibbleReadNpzMember(const char *path, const unsigned char *data,
     left -= length;
   }
   return NIBBLE_OK;
+}
+
+nibble_status nibbleLocateNpzMember(const char *path, const unsigned char *data,
+                                    size_t size, uint64_t index, bool *found,
+                                    NibbleZipMember *member,
+                                    NibbleError *error) {
+  uint64_t begin, left, count;
+  *found = false;
+  if (!findDirectory(data, size, &begin, &left, &count))
+    return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                          "'%s' is not an .npz file, or is cut off", path);
+  if (index >= count)
+    return NIBBLE_OK;
+  const unsigned char *p = data + begin;
+  for (uint64_t i = 0;; ++i) {
+    size_t length = readEntry(p, left, member);
+    if (!length)
+      return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
+                            "'%s': the list of its arrays is damaged", path);
+    if (i == index)
+      break;
+    p += length;
+    left -= length;
+  }
+  *found = true;
+  return locate(path, data, size, member, error);
 }

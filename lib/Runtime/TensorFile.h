@@ -41,9 +41,32 @@ nibble_status nibbleReadFile(const char *path, unsigned char **data,
 nibble_status nibbleParseNpy(const char *name, const unsigned char *data,
                              size_t size, NibbleArray *array,
                              NibbleError *error);
+/// The type and shape of an .npy file of `fileSize` bytes that begins with
+/// `data`, and where its elements begin; `array` gets no memory.
+nibble_status nibbleParseNpyHeader(const char *name, const unsigned char *data,
+                                   size_t size, uint64_t fileSize,
+                                   NibbleArray *array, size_t *begin,
+                                   bool *fortran, NibbleError *error);
 /// Write version 1, under a temporary name that is then renamed.
 nibble_status nibbleWriteNpy(const char *path, const nibble_tensor *tensor,
                              NibbleError *error);
+
+/// A member of a zip file.
+typedef struct NibbleZipMember {
+  const char *name; ///< not terminated
+  size_t nameLength;
+  unsigned flags, method; ///< method 0: as it is, 8: DEFLATE
+  uint32_t crc;
+  uint64_t compressed, size, header;
+  uint64_t begin; ///< of the content; set by nibbleLocateNpzMember
+} NibbleZipMember;
+
+/// Member `index` of an .npz archive that lies in memory; `*found` is false
+/// behind the last one. Checks that it is one that can be read.
+nibble_status nibbleLocateNpzMember(const char *path, const unsigned char *data,
+                                    size_t size, uint64_t index, bool *found,
+                                    NibbleZipMember *member,
+                                    NibbleError *error);
 
 /// The member `name` of an .npz archive (a zip file whose members are called
 /// NAME.npy); NULL takes the only one. `*found` is false if there is none of
@@ -58,9 +81,12 @@ nibble_status nibbleParseTensorProto(const char *name,
                                      NibbleArray *array, NibbleError *error);
 
 /// Decompress a DEFLATE stream to exactly `size` bytes; false if it is damaged
-/// or of another size. Source: RFC 1951.
+/// or of another size. After each block `done`, if it is not NULL, is told how
+/// many bytes were read and written. Source: RFC 1951.
 bool nibbleInflate(const unsigned char *from, size_t fromSize,
-                   unsigned char *to, size_t size);
+                   unsigned char *to, size_t size,
+                   void (*done)(void *user, size_t read, size_t written),
+                   void *user);
 
 /// CRC-32 as in zip files.
 uint32_t nibbleCrc32(const unsigned char *data, size_t size);

@@ -50,6 +50,7 @@ public:
   llvm::LogicalResult writeOutput(mlir::ModuleOp module);
 
 private:
+  mlir::OwningOpRef<mlir::ModuleOp> readModule();
   llvm::LogicalResult compile();
   void requestReport(mlir::ModuleOp module);
   llvm::LogicalResult writeReports(mlir::ModuleOp module);

@@ -137,6 +137,11 @@ void nibble_rt_note_failure(void *run, const char *message);
 /// `length` ends the run with NIBBLE_CONTEXT_OVERFLOW.
 void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref);
 
+/// Show a value to the observer of the context, if there is one. `memref` is
+/// its memref descriptor. Outside of parallel regions.
+void nibble_rt_observe(int64_t id, int32_t dtype, int32_t rank,
+                       const void *memref);
+
 /// Around the code of layer `layer`, an index into the descriptor's layers.
 void nibble_rt_profile_begin(int32_t layer);
 void nibble_rt_profile_end(int32_t layer);

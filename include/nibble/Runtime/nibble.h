@@ -331,6 +331,35 @@ NIBBLE_API size_t nibble_context_profile(const nibble_context *context,
                                          const nibble_profile_entry **entries)
     NIBBLE_NOEXCEPT;
 
+//===----------------------------------------------------------------------===//
+// Observation: values inside of a model that was compiled with observers, as
+// nibble-calibrate does
+//===----------------------------------------------------------------------===//
+
+/// A value that the model shows. It is the model's: read it during the call.
+typedef struct nibble_observation {
+  int64_t id; ///< of the `nibble.observe` that shows it
+  const void *data;
+  int32_t dtype; ///< nibble_dtype
+  int32_t rank;
+  const int64_t *dims;
+  /// In elements; a value need not be dense.
+  const int64_t *strides;
+} nibble_observation;
+
+/// Called on the thread that called nibble_run, for each value when it has been
+/// computed. Returns NULL to go on, or a text: the run then ends with
+/// NIBBLE_RUN_FAILED and this text, which is copied. It must not run the
+/// context.
+typedef const char *(*nibble_observer)(void *user,
+                                       const nibble_observation *value);
+
+/// Show the values of later runs to `observer`, or to nobody if it is NULL. A
+/// model that was compiled without observers shows none.
+NIBBLE_API nibble_status nibble_context_observe(nibble_context *context,
+                                                nibble_observer observer,
+                                                void *user) NIBBLE_NOEXCEPT;
+
 /// Memory that the context holds for intermediate values and outputs, in bytes:
 /// what its largest run needed. The next run of this size allocates nothing.
 NIBBLE_API uint64_t nibble_context_memory(const nibble_context *context)

@@ -88,6 +88,7 @@ void populateVectorToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createNibbleLowerAssertPass());
   pm.addPass(createNibbleLowerCachesPass());
+  pm.addPass(createNibbleLowerObservePass());
   // Before OpenMP's conversion, which would take memory from malloc instead.
   FinalizeMemRefToLLVMConversionPassOptions memory;
   memory.useAlignedAlloc = true;

@@ -217,16 +217,18 @@ TEST_F(TensorFileTest, InflateAnyInput) {
           llvm::ArrayRef<uint8_t>(bytesOf(data), data.size()), out, level);
       std::string result(data.size(), '\0');
       auto *to = reinterpret_cast<unsigned char *>(result.data());
-      ASSERT_TRUE(
-          nibbleInflate(out.data() + 2, out.size() - 6, to, result.size()));
+      ASSERT_TRUE(nibbleInflate(out.data() + 2, out.size() - 6, to,
+                                result.size(), nullptr, nullptr));
       ASSERT_EQ(result, data);
       EXPECT_FALSE(nibbleInflate(out.data() + 2, out.size() - 6, to,
-                                 result.size() ? result.size() - 1 : 1) &&
+                                 result.size() ? result.size() - 1 : 1, nullptr,
+                                 nullptr) &&
                    result.size());
       // Random damage may decode, but never outside of the buffers.
       if (out.size() > 10)
         out[2 + random() % (out.size() - 6)] ^= uint8_t(1 + random() % 255);
-      (void)nibbleInflate(out.data() + 2, out.size() - 6, to, result.size());
+      (void)nibbleInflate(out.data() + 2, out.size() - 6, to, result.size(),
+                          nullptr, nullptr);
     }
   }
 }

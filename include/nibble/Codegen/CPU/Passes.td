@@ -268,6 +268,27 @@ def NibbleLowerCachesPass : Pass<"nibble-lower-caches", "::mlir::ModuleOp"> {
   ];
 }
 
+def NibbleLowerObservePass : Pass<"nibble-lower-observe", "::mlir::ModuleOp"> {
+  let summary = "Lower observation to calls of the runtime";
+  let description = [{
+    `nibble.observe` becomes a call of `nibble_rt_observe` with the descriptor of
+    the value in a slot of the frame.
+
+    Before:
+    ```mlir
+    nibble.observe %x {id = 3 : i64} : memref<?x8xf32>
+    ```
+    After:
+    ```mlir
+    %0 = builtin.unrealized_conversion_cast %x : memref<?x8xf32>
+      to !llvm.struct<(ptr, ptr, i64, array<2 x i64>, array<2 x i64>)>
+    llvm.store %0, %slot : !llvm.struct<...>, !llvm.ptr
+    llvm.call @nibble_rt_observe(%id, %dtype, %rank, %slot) : (i64, i32, i32, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def NibbleLowerExpandShapePass : Pass<"nibble-lower-expand-shape"> {
   let summary = "Lower views that split a dimension into several unknown sizes";
   let description = [{

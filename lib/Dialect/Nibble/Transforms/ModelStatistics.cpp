@@ -1,0 +1,135 @@
+//===- ModelStatistics.cpp - Statistics that belong to a model ------------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "nibble/Dialect/Nibble/Transforms/Observation.h"
+#include "nibble/Runtime/Hash.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include <mutex>
+
+using namespace mlir;
+
+namespace nibble {
+namespace {
+
+/// Feeds what an attribute says to a hash. Of data in files that is the hash
+/// of the bytes, not where they lie.
+class Hasher {
+public:
+  Hasher() { nibbleHashBegin(&hash); }
+
+  void add(StringRef text) {
+    add(static_cast<uint64_t>(text.size()));
+    nibbleHashAdd(&hash, text.data(), text.size());
+  }
+  void add(uint64_t number) { nibbleHashAdd(&hash, &number, sizeof(number)); }
+  void add(Attribute attr) {
+    if (auto mapped = dyn_cast<MappedAttr>(attr))
+      return add(mapped.getHash());
+    if (auto dense = dyn_cast<DenseElementsAttr>(attr);
+        dense && dense.getElementType().isIntOrIndexOrFloat()) {
+      ArrayRef<char> data = dense.getRawData();
+      return add(StringRef(data.data(), data.size()));
+    }
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    attr.print(os);
+    add(StringRef(text));
+  }
+  uint64_t finish() const { return nibbleHashEnd(&hash); }
+
+private:
+  NibbleHash hash;
+};
+
+/// Files that were read, for as long as somebody uses them.
+struct Cache {
+  struct Entry {
+    llvm::sys::TimePoint<> modified;
+    uint64_t size = 0;
+    std::weak_ptr<const calibration::Statistics> statistics;
+  };
+  std::mutex mutex;
+  llvm::StringMap<Entry> entries;
+};
+
+llvm::Expected<std::shared_ptr<const calibration::Statistics>>
+readOnce(StringRef path) {
+  static Cache cache;
+  std::lock_guard<std::mutex> lock(cache.mutex);
+  llvm::sys::fs::file_status status;
+  if (std::error_code ec = llvm::sys::fs::status(path, status))
+    return llvm::createStringError("can't read '" + path +
+                                   "': " + ec.message());
+  Cache::Entry &entry = cache.entries[path];
+  auto known = entry.statistics.lock();
+  if (known && entry.modified == status.getLastModificationTime() &&
+      entry.size == status.getSize())
+    return known;
+  auto read = calibration::Statistics::read(path);
+  if (!read)
+    return read.takeError();
+  auto result =
+      std::make_shared<const calibration::Statistics>(std::move(*read));
+  entry = {status.getLastModificationTime(), status.getSize(), result};
+  return result;
+}
+
+} // namespace
+
+uint64_t hashModel(ModuleOp module) {
+  Hasher hasher;
+  DenseMap<Value, uint64_t> numbers;
+  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    // The entry's types and dimensions may have been fixed by the user.
+    if (isa<ModuleOp, func::FuncOp>(op)) {
+      for (Region &region : op->getRegions())
+        for (BlockArgument argument : region.getArguments())
+          numbers[argument] = numbers.size();
+      return;
+    }
+    hasher.add(op->getName().getStringRef());
+    for (Value operand : op->getOperands())
+      hasher.add(numbers.lookup(operand));
+    for (NamedAttribute attr : op->getAttrs()) {
+      hasher.add(attr.getName().getValue());
+      hasher.add(attr.getValue());
+    }
+    for (Region &region : op->getRegions())
+      for (BlockArgument argument : region.getArguments())
+        numbers[argument] = numbers.size();
+    for (Value result : op->getResults())
+      numbers[result] = numbers.size();
+  });
+  return hasher.finish();
+}
+
+FailureOr<std::shared_ptr<const calibration::Statistics>>
+loadStatistics(ModuleOp module, StringRef path, const Twine &reason) {
+  Location loc = module.getLoc();
+  if (path.empty())
+    return emitError(loc) << reason
+                          << " needs calibration data: run nibble-calibrate "
+                             "and give its result with --calibration";
+  auto statistics = readOnce(path);
+  if (!statistics)
+    return emitError(loc) << llvm::toString(statistics.takeError());
+  auto hash = module->getAttrOfType<IntegerAttr>(modelHashAttrName);
+  if (!hash)
+    return emitError(loc) << "the module has no '" << modelHashAttrName
+                          << "', so '" << path
+                          << "' may be of another model: start from the ONNX "
+                             "file";
+  if (llvm::Error error =
+          (*statistics)->checkModel(hash.getValue().getZExtValue()))
+    return emitError(loc) << llvm::toString(std::move(error));
+  return std::move(*statistics);
+}
+
+} // namespace nibble

@@ -1,0 +1,237 @@
+//===- Calibrator.cpp - Run a model over data and keep statistics ---------===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "nibble/Pipelines/Calibrator.h"
+#include "mlir/IR/Diagnostics.h"
+#include "nibble/Dialect/Nibble/Transforms/Observation.h"
+#include "nibble/Execution/CompiledModel.h"
+#include "nibble/Pipelines/Compiler.h"
+#include "nibble/Support/Progress.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::calibration;
+
+Calibrator::Calibrator(MLIRContext *context, CalibrateOptions options)
+    : context(context), options(std::move(options)) {}
+
+Calibrator::~Calibrator() = default;
+
+LogicalResult Calibrator::fail(const Twine &message) {
+  return emitError(UnknownLoc::get(context)) << message;
+}
+LogicalResult Calibrator::fail(llvm::Error error) {
+  return fail(llvm::toString(std::move(error)));
+}
+
+//===----------------------------------------------------------------------===//
+// The model
+//===----------------------------------------------------------------------===//
+
+LogicalResult Calibrator::compile() {
+  CompileOptions compile;
+  compile.inputFile = options.inputFile;
+  compile.dims = options.dims;
+  compile.march = options.march;
+  compile.threads = options.collector.threads;
+  compile.compileTo = Phase::Nibble;
+  if (!options.layersOnly)
+    compile.insertedPipelines.push_back(
+        {Phase::ONNX, "nibble-observe-tensors"});
+  compile.insertedPipelines.push_back({Phase::Nibble, "nibble-observe-layers"});
+  Compiler first(context, compile);
+  OwningOpRef<ModuleOp> module = first.readInput();
+  if (!module)
+    return failure();
+  if (auto hash = (*module)->getAttrOfType<IntegerAttr>(modelHashAttrName))
+    modelHash = hash.getValue().getZExtValue();
+  else
+    return fail("'" + options.inputFile +
+                "' is not an imported model: give the ONNX file");
+  if (failed(first.lower(*module)))
+    return failure();
+  // Numbers lose their names when the model is lowered further.
+  collector = std::make_unique<Collector>(options.collector);
+  if (failed(addObservations(*module, *collector)))
+    return failure();
+  compile.insertedPipelines.clear();
+  compile.compileTo = Phase::LLVM;
+  FailureOr<target::CpuTarget> cpu = target::CpuTarget::get(
+      options.march, [&]() { return emitError(UnknownLoc::get(context)); });
+  if (failed(cpu) || failed(Compiler(context, compile).lower(*module)))
+    return failure();
+  FailureOr<target::ModelInfo> info = target::ModelInfo::fromModule(*module);
+  FailureOr<target::WeightLayout> layout =
+      target::WeightLayout::fromModule(*module);
+  if (failed(info) || failed(layout))
+    return failure();
+  FailureOr<std::unique_ptr<CompiledModel>> compiled = CompiledModel::compile(
+      *module, *info, *layout, *cpu, options.collector.threads);
+  if (failed(compiled))
+    return failure();
+  model = std::move(*compiled);
+  auto observer = [](void *user,
+                     const nibble_observation *value) -> const char * {
+    auto *self = static_cast<Calibrator *>(user);
+    llvm::Error error = self->collector->observe(*value);
+    if (!error)
+      return nullptr;
+    self->observerError = llvm::toString(std::move(error));
+    return self->observerError.c_str();
+  };
+  if (nibble_context_observe(model->getContext(), observer, this) != NIBBLE_OK)
+    return fail(nibble_last_error(model->getContext()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The data
+//===----------------------------------------------------------------------===//
+
+LogicalResult Calibrator::openData() {
+  auto opened = SampleReader::open(
+      options.data, ModelInput::getAll(model->getModel()), options.samples);
+  if (!opened)
+    return fail(opened.takeError());
+  reader = std::move(*opened);
+  return success();
+}
+
+LogicalResult Calibrator::runBatch(uint64_t index) {
+  llvm::Expected<SampleBatch> batch = reader->read(index);
+  if (!batch)
+    return fail(batch.takeError());
+  auto outputs = model->run(batch->inputs);
+  if (!outputs) {
+    std::string text = llvm::toString(outputs.takeError());
+    return fail("with " + batch->place + ": " +
+                (observerError.empty() ? text : observerError));
+  }
+  samplesDone += batch->samples;
+  nextBatch = index + 1;
+  return success();
+}
+
+static double getSeconds() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+LogicalResult Calibrator::runAll() {
+  uint64_t count = reader->getNumBatches();
+  Progress progress(*symbolizeProgressMode(options.progress));
+  Progress::Scope scope(progress);
+  progress.start(static_cast<double>(count - nextBatch));
+  double lastCheckpoint = getSeconds();
+  for (uint64_t index = nextBatch; index != count; ++index) {
+    progress.beginStep(1, "sample " + std::to_string(samplesDone + 1) + " of " +
+                              std::to_string(reader->getNumSamples()));
+    if (failed(runBatch(index)))
+      return failure();
+    if (options.checkpointSeconds > 0 &&
+        getSeconds() - lastCheckpoint >= options.checkpointSeconds &&
+        nextBatch != count) {
+      if (failed(writeCheckpoint()))
+        return failure();
+      lastCheckpoint = getSeconds();
+    }
+  }
+  progress.finish();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Checkpoints and the result
+//===----------------------------------------------------------------------===//
+
+std::string Calibrator::getCheckpointPath() const {
+  return options.outputFile + ".checkpoint";
+}
+
+std::string Calibrator::describeRun() const {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "model " << llvm::utohexstr(modelHash) << " data "
+     << llvm::utohexstr(reader->getHash());
+  return text;
+}
+
+LogicalResult Calibrator::writeCheckpoint() {
+  if (llvm::Error error = collector->writeCheckpoint(
+          getCheckpointPath(), {{"run", describeRun()},
+                                {"next-batch", std::to_string(nextBatch)},
+                                {"samples", std::to_string(samplesDone)}}))
+    return fail(std::move(error));
+  return success();
+}
+
+LogicalResult Calibrator::resume() {
+  std::string path = getCheckpointPath();
+  if (!llvm::sys::fs::exists(path)) {
+    emitRemark(UnknownLoc::get(context))
+        << "there is no checkpoint '" << path << "': starting from the begin";
+    return success();
+  }
+  auto notes = collector->readCheckpoint(path);
+  if (!notes)
+    return fail(notes.takeError());
+  StringRef batch = (*notes)["next-batch"], samples = (*notes)["samples"];
+  if ((*notes)["run"] != describeRun())
+    return fail("'" + path +
+                "' is the checkpoint of another run: the model or the data are "
+                "others; remove it, or run without --resume");
+  if (batch.getAsInteger(10, nextBatch) ||
+      samples.getAsInteger(10, samplesDone) ||
+      nextBatch > reader->getNumBatches())
+    return fail("'" + path + "' is damaged: remove it");
+  return success();
+}
+
+/// Samples below which a method's result is known to depend on which they are.
+static uint64_t getAdvisedSamples(const CollectorOptions &options) {
+  return options.hessian ? 128 : 100;
+}
+
+void Calibrator::adviseOnSamples() {
+  uint64_t advised = getAdvisedSamples(options.collector);
+  if (samplesDone < advised)
+    emitWarning(UnknownLoc::get(context))
+        << "only " << samplesDone << " sample" << (samplesDone == 1 ? "" : "s")
+        << ": ranges and sums may depend on which they are; " << advised
+        << " or more are advised";
+}
+
+LogicalResult Calibrator::writeResult() {
+  Statistics statistics = collector->getStatistics();
+  statistics.modelName = llvm::sys::path::filename(options.inputFile).str();
+  statistics.modelHash = modelHash;
+  statistics.samples = samplesDone;
+  statistics.batches = nextBatch;
+  auto hessians =
+      collector->writeHessians(options.outputFile + ".hessians.safetensors");
+  if (!hessians)
+    return fail(hessians.takeError());
+  statistics.hessians = *hessians;
+  if (llvm::Error error = statistics.write(options.outputFile))
+    return fail(std::move(error));
+  llvm::sys::fs::remove(getCheckpointPath());
+  return success();
+}
+
+LogicalResult Calibrator::run() {
+  if (failed(compile()) || failed(openData()) ||
+      (options.resume && failed(resume())) || failed(runAll()))
+    return failure();
+  adviseOnSamples();
+  return writeResult();
+}

@@ -30,11 +30,11 @@ MutableArrayRef<uint8_t> asUnsigned(MutableArrayRef<char> bytes) {
 
 /// Codes, scales and zeros as operations of the dialect.
 struct QuantizedConstants {
-  ConstantOp codes, scales, zeros, second;
+  ConstantOp codes, scales, zeros, groupIndex, second;
 
   int64_t getBytes() const {
     int64_t bytes = 0;
-    for (ConstantOp op : {codes, scales, zeros, second})
+    for (ConstantOp op : {codes, scales, zeros, groupIndex, second})
       if (op)
         bytes += getStorageBytes(cast<ShapedType>(op.getType()));
     return bytes;
@@ -149,6 +149,15 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
       return failure();
     constants.second = *second;
   }
+  if (scheme.getGroupIndex()) {
+    FailureOr<ConstantOp> index = create(
+        columns, b.getI32Type(), ".groups", [&](MutableArrayRef<char> out) {
+          std::memcpy(out.data(), weight.groupIndex.data(), out.size());
+        });
+    if (failed(index))
+      return failure();
+    constants.groupIndex = *index;
+  }
   return constants;
 }
 
@@ -160,6 +169,16 @@ std::string getUserName(const quantizer::QuantizationScheme &scheme,
   if (std::optional<quantizer::GGUFType> type = findGGUFType(scheme))
     return quantizer::getInfo(*type).name.str();
   return attr.getUserName();
+}
+
+/// The same scheme for a weight with a group index.
+SchemeAttr withGroupIndex(SchemeAttr scheme) {
+  return SchemeAttr::get(
+      scheme.getContext(), scheme.getCodebook(), scheme.getBits(),
+      scheme.getTable(), scheme.getGroup(), scheme.getScaleType(),
+      scheme.getSecondType(), scheme.getSecondGroup(),
+      scheme.getSecondDynamic(), scheme.getSecondOffset(), scheme.getZero(),
+      /*groupIndex=*/true, scheme.getOutliers(), scheme.getPacking());
 }
 
 /// What a report wants to know beside sums, if there is to be one.
@@ -211,6 +230,8 @@ WeightQuantizer::create(QuantizableOpInterface op,
   auto name =
       definition->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
   SchemeAttr scheme = getSchemeAttr(op.getContext(), request.scheme);
+  if (!result.groupIndex.empty())
+    scheme = withGroupIndex(scheme);
   FailureOr<QuantizedConstants> constants =
       createConstants(b, weight.getLoc(), scheme, result, name);
   if (failed(constants))
@@ -218,7 +239,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   auto getValue = [](ConstantOp op) { return op ? op.getResult() : Value(); };
   auto dequantize = DequantizeOp::create(
       b, weight.getLoc(), type, constants->codes, constants->scales,
-      getValue(constants->zeros), /*group_index=*/Value(),
+      getValue(constants->zeros), getValue(constants->groupIndex),
       getValue(constants->second), scheme, b.getI64IntegerAttr(1),
       isTransposed(op) ? b.getUnitAttr() : UnitAttr(),
       /*unsigned_codes=*/UnitAttr());

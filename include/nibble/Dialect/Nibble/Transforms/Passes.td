@@ -55,7 +55,7 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
     Option<"scaleType", "scale-type", "std::string", /*default=*/"\"f16\"",
            "Type of the scales: f16, bf16 or f32">,
     Option<"scaleRule", "scale-rule", "std::string", /*default=*/"\"absmax\"",
-           "How a scale is chosen: absmax, mse, signed-max or full-range">,
+           "How a scale is chosen: absmax or mse">,
     Option<"head", "head", "std::string", /*default=*/"\"none\"",
            "Scheme of embeddings and of the output head of a language model">,
     Option<"config", "config", "std::string", /*default=*/"",
@@ -214,71 +214,59 @@ def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
-def NibbleQuantizeHQQPass : Pass<"nibble-quantize-hqq", "::mlir::ModuleOp"> {
-  let summary = "Quantize weights with fitted float zeros";
+def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights by rounding that makes up for its errors";
   let description = [{
-    For each request with method `hqq` (half-quadratic quantization) does what
-    `nibble-quantize-rtn` does for its own; the scheme has `zero = float`, and the
-    zeros are fitted to the weights.
+    For each request with method `gptq` rounds the columns of the weight one
+    after the other, and changes those that are left so that the outputs change
+    least on the inputs of the calibration data (see Quantizer/GPTQ.h). The sums
+    x x^T of these inputs come from the statistics of `calibration`, or, where
+    there are samples, from running the model stage by stage with the layers
+    before already quantized.
+
+    A layer whose sums can't be used, because no input reached it or they are
+    not positive definite with any damping, is rounded to nearest with a warning
+    that names it. With `activation-order` the weight of a matrix product has a
+    `group_index`; other operations have static groups then.
 
     Before:
     ```mlir
     %w = nibble.constant #w : tensor<64x10xf32>
-    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "hqq", ...}}
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "gptq", ...}}
     ```
-    After:
+    After `nibble-quantize-gptq{calibration=stats.yaml activation-order}`:
     ```mlir
     %codes = nibble.constant #codes : tensor<10x32xi8>
-    %scales = nibble.constant #scales : tensor<10x1xf16>
-    %zeros = nibble.constant #zeros : tensor<10x1xf16>
-    %w = nibble.dequantize %codes, %scales zeros %zeros {scheme = #nibble.scheme<
-        int4, group = 64, scale = f16, zero = float, packing = rows>, transpose}
-      : (tensor<10x32xi8>, tensor<10x1xf16>, tensor<10x1xf16>) -> tensor<64x10xf32>
-    %y = nibble.matmul %x weight(%w) {...}
-    ```
-  }];
-  let statistics = [
-    Statistic<"numWeightsQuantized", "num-weights-quantized",
-              "Weights that were quantized">,
-    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
-    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
-  ];
-  let dependentDialects = ["::nibble::NibbleDialect"];
-}
-
-def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleOp"> {
-  let summary = "Quantize weights to GGUF types by the importance of inputs";
-  let description = [{
-    For each request with method `imatrix` does what `nibble-quantize-rtn` does
-    for its own; the scheme is a type of GGUF files. Errors of a column count by
-    the mean square of its input, which the statistics file has.
-
-    Before:
-    ```mlir
-    %w = nibble.constant #w : tensor<256x10xf32>
-    %y = nibble.matmul %x weight(%w) {..., layers = ["fc"], nibble.request = {method = "imatrix",
-      scale_rule = "ggml", ...}}
-    ```
-    After `nibble-quantize-imatrix{calibration=model.yaml}`:
-    ```mlir
-    %codes = nibble.constant #codes : tensor<10x128xi8>
-    %scales = nibble.constant #scales : tensor<10x8xi8>
-    %zeros = nibble.constant #zeros : tensor<10x8xi8>
-    %second = nibble.constant #second : tensor<2x10xf16>
-    %w = nibble.dequantize %codes, %scales zeros %zeros second %second {scheme =
-        #nibble.scheme<int4, group = 32, scale = f16, second = f16 x 8,
-        zero = minimum, packing = rows>, transpose} : (...) -> tensor<256x10xf32>
+    %scales = nibble.constant #scales : tensor<10x2xf16>
+    %index = nibble.constant #index : tensor<64xi32>
+    %w = nibble.dequantize %codes, %scales group_index %index {scheme = #nibble.scheme<int4,
+        group = 32, scale = f16, group_index, packing = rows>, transpose}
+      : (tensor<10x32xi8>, tensor<10x2xf16>, tensor<64xi32>) -> tensor<64x10xf32>
     %y = nibble.matmul %x weight(%w) {...}
     ```
   }];
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"",
-           "File that nibble-calibrate wrote">
+           "Statistics file with Hessians; without one samples are run">,
+    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
+           "Part of the mean that is added to the diagonal">,
+    Option<"dampAutoIncrement", "damp-auto-increment", "double",
+           /*default=*/"0.01",
+           "What is added to it while the Hessian is not positive definite">,
+    Option<"blockSize", "block-size", "int64_t", /*default=*/"128",
+           "Columns after which changes reach all columns to come">,
+    Option<"activationOrder", "activation-order", "bool", /*default=*/"false",
+           "Columns with large inputs first, with a group index">,
+    Option<"staticGroups", "static-groups", "bool", /*default=*/"false",
+           "Scales from the original weight; no group index">,
+    Option<"actGroupAware", "act-group-aware", "bool", /*default=*/"true",
+           "Columns with large inputs first inside of each group, at no cost">
   ];
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,
-    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"numFallbacks", "num-fallbacks",
+              "Weights that were rounded to nearest">,
     Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
   ];
   let dependentDialects = ["::nibble::NibbleDialect"];

@@ -133,6 +133,34 @@ struct CommandLine {
       cl::desc("statistics that nibble-calibrate wrote, for W8A8 and for "
                "methods that need them"),
       cl::value_desc("STATS"), cl::cat(quantization)};
+  cl::opt<double> dampPercent{
+      "damp-percent",
+      cl::desc("gptq: part of the mean added to the Hessian's diagonal "
+               "(default 0.05)"),
+      cl::value_desc("X"), cl::init(defaults.gptq.dampPercent),
+      cl::cat(quantization)};
+  cl::opt<double> dampAutoIncrement{
+      "damp-auto-increment",
+      cl::desc("gptq: added to it while it does not suffice (default 0.01)"),
+      cl::value_desc("X"), cl::init(defaults.gptq.dampIncrement),
+      cl::cat(quantization)};
+  cl::opt<int64_t> blockSize{
+      "block-size", cl::desc("gptq: columns of a block (default 128)"),
+      cl::value_desc("N"), cl::init(defaults.gptq.blockSize),
+      cl::cat(quantization)};
+  cl::opt<bool> activationOrder{
+      "activation-order",
+      cl::desc("gptq: columns with large inputs first, with a group index"),
+      cl::cat(quantization)};
+  cl::opt<bool> staticGroups{
+      "static-groups",
+      cl::desc("gptq: scales from the original weight, no group index"),
+      cl::cat(quantization)};
+  cl::opt<bool> actGroupAware{
+      "act-group-aware",
+      cl::desc("gptq: columns with large inputs first inside of each group "
+               "(default true)"),
+      cl::init(defaults.gptq.groupAware), cl::cat(quantization)};
   cl::opt<std::string> activationType{
       "activation-type",
       cl::desc("codes of W8A8 activations: uint8 (default) or int8"),
@@ -232,6 +260,12 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.configFile = config;
   options.allowUnfused = allowUnfused;
   options.calibrationFile = calibration;
+  options.gptq.dampPercent = dampPercent;
+  options.gptq.dampIncrement = dampAutoIncrement;
+  options.gptq.blockSize = blockSize;
+  options.gptq.activationOrder = activationOrder;
+  options.gptq.staticGroups = staticGroups;
+  options.gptq.groupAware = actGroupAware;
   options.activationType = activationType;
   options.activationSymmetric = activationSymmetric;
   options.biasCorrection = biasCorrection != cl::BOU_FALSE;

@@ -106,6 +106,8 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
     return llvm::createStringError("unknown value '" + options.scaleRule +
                                    "' of --scale-rule: expected absmax, mse, "
                                    "signed-max or full-range");
+  if (llvm::Error error = options.gptq.verify())
+    return llvm::createStringError("--" + llvm::toString(std::move(error)));
   for (StringRef path : options.reports)
     if (llvm::Error error = checkReportPath(path))
       return llvm::createStringError("--report: " +

@@ -100,6 +100,15 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.head = options.head;
   quantize.config = options.configFile;
   quantize.allowUnfused = options.allowUnfused;
+  quantize.calibration = options.calibrationFile;
+  const quantizer::GPTQOptions &gptq = options.gptq;
+  quantize.gptq =
+      llvm::formatv("damp-percent={0:f17} damp-auto-increment={1:f17} "
+                    "block-size={2} activation-order={3} static-groups={4} "
+                    "act-group-aware={5}",
+                    gptq.dampPercent, gptq.dampIncrement, gptq.blockSize,
+                    gptq.activationOrder, gptq.staticGroups, gptq.groupAware)
+          .str();
 }
 
 void Compiler::setStaticOptions(StaticPipelineOptions &quantize) const {

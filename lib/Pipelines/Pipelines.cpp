@@ -91,6 +91,11 @@ void nibble::buildQuantizePipeline(
   buildAssignPipeline(passes, options);
   if (methods)
     methods(passes);
+  // Where a method runs the model, layers of others are served on the way.
+  std::string gptq = options.gptq;
+  if (!options.calibration.empty())
+    gptq += " calibration='" + options.calibration + "'";
+  add(passes, "nibble-quantize-gptq{" + gptq + "}");
   add(passes, "nibble-quantize-rtn,nibble-quantize-hqq,"
               "nibble-quantize-imatrix,func.func(nibble-fuse-dequantize),"
               "canonicalize,cse");

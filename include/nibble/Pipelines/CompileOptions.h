@@ -10,6 +10,7 @@
 #define NIBBLE_PIPELINES_COMPILEOPTIONS_H
 
 #include "mlir/Support/LLVM.h"
+#include "nibble/Quantizer/GPTQ.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -68,6 +69,7 @@ struct CompileOptions {
   std::string head = "none";
   std::string configFile;
   bool allowUnfused = false;
+  quantizer::GPTQOptions gptq;
   /// Statistics that nibble-calibrate wrote.
   std::string calibrationFile;
   /// Codes of activations with static scales, as ONNX Runtime's quantizer calls

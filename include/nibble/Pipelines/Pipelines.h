@@ -57,6 +57,12 @@ struct QuantizePipelineOptions
   Option<std::string> config{*this, "config",
                              llvm::cl::desc("YAML file with rules"),
                              llvm::cl::init("")};
+  Option<std::string> calibration{*this, "calibration",
+                                  llvm::cl::desc("statistics file"),
+                                  llvm::cl::init("")};
+  Option<std::string> gptq{
+      *this, "gptq", llvm::cl::desc("options of the pass nibble-quantize-gptq"),
+      llvm::cl::init("")};
   Option<bool> allowUnfused{
       *this, "allow-unfused",
       llvm::cl::desc("unfused weights are a remark, not an error"),

@@ -55,7 +55,7 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
     Option<"scaleType", "scale-type", "std::string", /*default=*/"\"f16\"",
            "Type of the scales: f16, bf16 or f32">,
     Option<"scaleRule", "scale-rule", "std::string", /*default=*/"\"absmax\"",
-           "How a scale is chosen: absmax or mse">,
+           "How a scale is chosen: absmax, mse, signed-max or full-range">,
     Option<"head", "head", "std::string", /*default=*/"\"none\"",
            "Scheme of embeddings and of the output head of a language model">,
     Option<"config", "config", "std::string", /*default=*/"",
@@ -96,58 +96,6 @@ def NibbleAnnotateBlocksPass : Pass<"nibble-annotate-blocks", "::mlir::func::Fun
   let statistics = [
     Statistic<"numBlocks", "num-blocks", "Blocks">,
     Statistic<"numStages", "num-stages", "Stages">
-  ];
-  let dependentDialects = ["::nibble::NibbleDialect"];
-}
-
-def NibbleObserveTensorsPass : Pass<"nibble-observe-tensors", "::mlir::ModuleOp"> {
-  let summary = "Show the values of a graph to calibration";
-  let description = [{
-    At the end of phase `onnx`: every float value, inputs of the graph among
-    them, goes to a `nibble.observe` with the name that it has in a statistics
-    file. Constants and values without a name are left out. An operation is not
-    fused over a value that is observed, so that the value is what it would be
-    without fusion.
-
-    Before:
-    ```mlir
-    %0 = onnx.Relu(%arg0) {onnx.name = "relu"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
-    ```
-    After:
-    ```mlir
-    %0 = onnx.Relu(%arg0) {onnx.name = "relu"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
-    nibble.observe %0 {id = 1 : i64, nibble.observed = {operator = "Relu"}, onnx.name = "relu"}
-      : tensor<?x8xf32>
-    ```
-  }];
-  let statistics = [
-    Statistic<"numTensors", "num-tensors", "Values that are observed">
-  ];
-  let dependentDialects = ["::nibble::NibbleDialect"];
-}
-
-def NibbleObserveLayersPass : Pass<"nibble-observe-layers", "::mlir::ModuleOp"> {
-  let summary = "Show the activations that meet weights to calibration";
-  let description = [{
-    At the end of phase `nibble`: the activation input of every operation with a
-    weight goes to a `nibble.observe` with the name of the layer and, for a
-    convolution, what cuts its input into windows.
-
-    Before:
-    ```mlir
-    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc"]}
-      : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
-    ```
-    After:
-    ```mlir
-    nibble.observe %0 {id = 2 : i64, nibble.observed = {layer, operator = "MatMul"}, onnx.name = "fc"}
-      : tensor<?x8xf32>
-    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc"]}
-      : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
-    ```
-  }];
-  let statistics = [
-    Statistic<"numLayers", "num-layers", "Layers that are observed">
   ];
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
@@ -205,6 +153,76 @@ def NibbleQuantizeRTNPass : Pass<"nibble-quantize-rtn", "::mlir::ModuleOp"> {
     %y = nibble.matmul %x weight(%w) {...}
     ```
   }];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleQuantizeHQQPass : Pass<"nibble-quantize-hqq", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights with fitted float zeros";
+  let description = [{
+    For each request with method `hqq` (half-quadratic quantization) does what
+    `nibble-quantize-rtn` does for its own; the scheme has `zero = float`, and the
+    zeros are fitted to the weights.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "hqq", ...}}
+    ```
+    After:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x32xi8>
+    %scales = nibble.constant #scales : tensor<10x1xf16>
+    %zeros = nibble.constant #zeros : tensor<10x1xf16>
+    %w = nibble.dequantize %codes, %scales zeros %zeros {scheme = #nibble.scheme<
+        int4, group = 64, scale = f16, zero = float, packing = rows>, transpose}
+      : (tensor<10x32xi8>, tensor<10x1xf16>, tensor<10x1xf16>) -> tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numSkipped", "num-skipped", "Requests left to other methods">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights to GGUF types by the importance of inputs";
+  let description = [{
+    For each request with method `imatrix` does what `nibble-quantize-rtn` does
+    for its own; the scheme is a type of GGUF files. Errors of a column count by
+    the mean square of its input, which the statistics file has.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<256x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., layers = ["fc"], nibble.request = {method = "imatrix",
+      scale_rule = "ggml", ...}}
+    ```
+    After `nibble-quantize-imatrix{calibration=model.yaml}`:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x128xi8>
+    %scales = nibble.constant #scales : tensor<10x8xi8>
+    %zeros = nibble.constant #zeros : tensor<10x8xi8>
+    %second = nibble.constant #second : tensor<2x10xf16>
+    %w = nibble.dequantize %codes, %scales zeros %zeros second %second {scheme =
+        #nibble.scheme<int4, group = 32, scale = f16, second = f16 x 8,
+        zero = minimum, packing = rows>, transpose} : (...) -> tensor<256x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let options = [
+    Option<"calibration", "calibration", "std::string", /*default=*/"",
+           "File that nibble-calibrate wrote">
+  ];
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,

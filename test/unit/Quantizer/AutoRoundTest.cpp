@@ -18,7 +18,7 @@ namespace {
 
 class AutoRoundTest : public test::RandomTest {
 protected:
-  static constexpr int64_t rows = 9, cols = 70;
+  static constexpr int64_t rows = 33, cols = 70;
 
   /// A Hessian with correlated columns of different size.
   static std::vector<double> makeHessian(double correlation) {
@@ -118,7 +118,7 @@ TEST_F(AutoRoundTest, LearnsLessErrorThanNearest) {
       learner.dequantize(values);
       double nearest = getLoss(values, weight, hessian);
       double best = learn(learner, weight, hessian, 200);
-      EXPECT_LT(best, 0.5 * nearest) << bits << " bits, " << symmetric;
+      EXPECT_LT(best, 0.9 * nearest) << bits << " bits, " << symmetric;
 
       // The codes are those of the best step.
       QuantizedWeight result(scheme, rows, cols);

@@ -100,6 +100,58 @@ def NibbleAnnotateBlocksPass : Pass<"nibble-annotate-blocks", "::mlir::func::Fun
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleObserveTensorsPass : Pass<"nibble-observe-tensors", "::mlir::ModuleOp"> {
+  let summary = "Show the values of a graph to calibration";
+  let description = [{
+    At the end of phase `onnx`: every float value, inputs of the graph among
+    them, goes to a `nibble.observe` with the name that it has in a statistics
+    file. Constants and values without a name are left out. An operation is not
+    fused over a value that is observed, so that the value is what it would be
+    without fusion.
+
+    Before:
+    ```mlir
+    %0 = onnx.Relu(%arg0) {onnx.name = "relu"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    ```
+    After:
+    ```mlir
+    %0 = onnx.Relu(%arg0) {onnx.name = "relu"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    nibble.observe %0 {id = 1 : i64, nibble.observed = {operator = "Relu"}, onnx.name = "relu"}
+      : tensor<?x8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numTensors", "num-tensors", "Values that are observed">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleObserveLayersPass : Pass<"nibble-observe-layers", "::mlir::ModuleOp"> {
+  let summary = "Show the activations that meet weights to calibration";
+  let description = [{
+    At the end of phase `nibble`: the activation input of every operation with a
+    weight goes to a `nibble.observe` with the name of the layer and, for a
+    convolution, what cuts its input into windows.
+
+    Before:
+    ```mlir
+    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc"]}
+      : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
+    ```
+    After:
+    ```mlir
+    nibble.observe %0 {id = 2 : i64, nibble.observed = {layer, operator = "MatMul"}, onnx.name = "fc"}
+      : tensor<?x8xf32>
+    %1 = nibble.matmul %0 weight(%w) {n = 10 : i64, k = 8 : i64, layers = ["fc"]}
+      : (tensor<?x8xf32>, tensor<8x10xf32>) -> tensor<?x10xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numLayers", "num-layers", "Layers that are observed">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
 def NibbleObserveOutputsPass : Pass<"nibble-observe-outputs", "::mlir::ModuleOp"> {
   let summary = "Show what layers compute to a report";
   let description = [{

@@ -120,6 +120,12 @@ struct CommandLine {
       cl::desc("type of the scales: f16, bf16, f32 (default f16)"),
       cl::value_desc("TYPE"), cl::init(defaults.scaleType),
       cl::cat(quantization)};
+  cl::opt<std::string> outlierThreshold{
+      "outlier-threshold",
+      cl::desc("LLM.int8: activations of at least this magnitude are outliers "
+               "and stay floats (default 6); 0: none do"),
+      cl::value_desc("X"), cl::init(defaults.outlierThreshold),
+      cl::cat(quantization)};
   cl::opt<std::string> head{
       "head",
       cl::desc("scheme of the embedding and output head of a language model "
@@ -255,6 +261,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
         "--symmetric and --asymmetric exclude each other: give one of them");
   options.symmetric = !asymmetric;
   options.scaleRule = scaleRule;
+  options.outlierThreshold = outlierThreshold;
   options.scaleType = scaleType;
   options.head = head;
   options.configFile = config;

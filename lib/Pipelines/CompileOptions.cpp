@@ -9,6 +9,7 @@
 
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/Outliers.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Report.h"
 #include "nibble/Target/CpuTarget.h"
@@ -108,6 +109,9 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
                                    "signed-max or full-range");
   if (llvm::Error error = options.gptq.verify())
     return llvm::createStringError("--" + llvm::toString(std::move(error)));
+  if (auto value = parseOutlierThreshold(options.outlierThreshold); !value)
+    return llvm::createStringError("--outlier-threshold is " +
+                                   llvm::toString(value.takeError()));
   for (StringRef path : options.reports)
     if (llvm::Error error = checkReportPath(path))
       return llvm::createStringError("--report: " +

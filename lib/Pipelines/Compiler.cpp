@@ -98,6 +98,7 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.scaleType = options.scaleType;
   quantize.scaleRule = options.scaleRule;
   quantize.head = options.head;
+  quantize.outlierThreshold = options.outlierThreshold;
   quantize.config = options.configFile;
   quantize.allowUnfused = options.allowUnfused;
   quantize.calibration = options.calibrationFile;
@@ -281,7 +282,8 @@ static std::string describeOptions(const CompileOptions &options) {
        << " --group-size=" << options.groupSize
        << (options.symmetric ? " --symmetric" : " --asymmetric")
        << " --scale-type=" << options.scaleType
-       << " --scale-rule=" << options.scaleRule << " --head=" << options.head;
+       << " --scale-rule=" << options.scaleRule << " --head=" << options.head
+       << " --outlier-threshold=" << options.outlierThreshold;
   if (!options.configFile.empty())
     os << " --config=" << options.configFile;
   for (const std::string &dim : options.dims)

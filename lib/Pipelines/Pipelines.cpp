@@ -74,10 +74,10 @@ void nibble::buildAssignPipeline(OpPassManager &passes,
   std::string text =
       llvm::formatv("nibble-assign-schemes{{scheme={0} method={1} "
                     "group-size={2} symmetric={3} scale-type={4} "
-                    "scale-rule={5} head={6}",
+                    "scale-rule={5} head={6} outlier-threshold={7}",
                     options.scheme, options.method, options.groupSize,
                     options.symmetric, options.scaleType, options.scaleRule,
-                    options.head)
+                    options.head, options.outlierThreshold)
           .str();
   // A path may hold blanks.
   if (!options.config.empty())

@@ -7,14 +7,36 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/Outliers.h"
+#include "RowErrors.h"
 #include "nibble/Support/Parallel.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cassert>
 #include <cmath>
-#include <limits>
-#include <mutex>
 
 using namespace nibble;
+
+llvm::Expected<float> quantizer::parseOutlierThreshold(llvm::StringRef text) {
+  double value;
+  if (text.getAsDouble(value) || !std::isfinite(static_cast<float>(value)) ||
+      std::signbit(value))
+    return llvm::createStringError(
+        "'" + text +
+        "': expected a magnitude such as 6.0, or 0 for no outliers");
+  return static_cast<float>(value);
+}
+
+std::string quantizer::formatOutlierThreshold(float threshold) {
+  std::string text;
+  for (int digits = 1; digits <= 9; ++digits) {
+    text.clear();
+    llvm::raw_string_ostream(text)
+        << llvm::format("%.*g", digits, double(threshold));
+    if (std::strtof(text.c_str(), nullptr) == threshold)
+      break;
+  }
+  return text;
+}
 
 /// `values` as halves, and their largest magnitude. Returns the first that is
 /// not finite then, or `count`.
@@ -29,14 +51,21 @@ static int64_t roundToHalves(float *values, int64_t count, float &absMax) {
   return count;
 }
 
+static std::string describeNonHalf(float value, int64_t row, int64_t col) {
+  if (!std::isfinite(value))
+    return quantizer::describeNonFinite(&value, row, col);
+  return llvm::formatv("weight at row {0}, column {1} is {2:e}: LLM.int8 takes "
+                       "weights in half precision, at most 65504",
+                       row, col, value);
+}
+
 llvm::Error quantizer::quantizeOutlierWeight(
     const WeightView &weight, llvm::MutableArrayRef<uint8_t> codes,
     llvm::MutableArrayRef<float> scales, unsigned threads) {
   int64_t cols = weight.cols;
   assert(codes.size() == size_t(weight.rows * cols) && "one byte per weight");
   assert(scales.size() == size_t(weight.rows) && "one scale per row");
-  std::mutex mutex;
-  int64_t wrongRow = std::numeric_limits<int64_t>::max(), wrongCol = 0;
+  FirstError firstError;
   constexpr int64_t tileRows = 16;
   parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
     std::vector<float> tile(tileRows * cols);
@@ -44,14 +73,9 @@ llvm::Error quantizer::quantizeOutlierWeight(
     for (int64_t row = first; row < last; ++row) {
       float *values = tile.data() + (row - first) * cols, absMax;
       int64_t wrong = roundToHalves(values, cols, absMax);
-      if (wrong < cols) {
-        std::lock_guard<std::mutex> lock(mutex);
-        if (row < wrongRow) {
-          wrongRow = row;
-          wrongCol = wrong;
-        }
-        return;
-      }
+      if (wrong < cols)
+        return firstError.report(
+            row, describeNonHalf(weight.at(row, wrong), row, wrong));
       float factor = getOutlierFactor(absMax);
       for (int64_t i = 0; i < cols; ++i)
         codes[row * cols + i] =
@@ -59,16 +83,7 @@ llvm::Error quantizer::quantizeOutlierWeight(
       scales[row] = absMax / outlierCodes;
     }
   });
-  if (wrongRow == std::numeric_limits<int64_t>::max())
-    return llvm::Error::success();
-  float value = weight.at(wrongRow, wrongCol);
-  return llvm::createStringError(llvm::formatv(
-      "weight at row {0}, column {1} is {2}: LLM.int8 takes weights that are "
-      "finite in half precision, at most 65504",
-      wrongRow, wrongCol,
-      std::isnan(value)       ? std::string("NaN")
-      : !std::isfinite(value) ? std::string("infinite")
-                              : llvm::formatv("{0:e}", value).str()));
+  return firstError.take();
 }
 
 std::vector<int32_t> quantizer::quantizeOutlierActivations(

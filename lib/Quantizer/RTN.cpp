@@ -13,6 +13,7 @@
 #include "nibble/Quantizer/FourBit.h"
 #include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/Outliers.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -212,6 +213,9 @@ static const Method rtnMethod = {
         plain.importance = {};
         return quantizeGGUF(plain, result);
       }
+      if (input.scheme.outlierThreshold)
+        return quantizeOutlierWeight(input.weight, result.codes, result.scales,
+                                     input.threads);
       if (input.scheme.codebook != Codebook::Int)
         return quantizeFourBit(input.weight, result, input.threads);
       if (llvm::Error error =

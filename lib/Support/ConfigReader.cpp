@@ -36,6 +36,7 @@ private:
   bool readMethod(const Entry &entry, LayerOptions &options);
   bool readGroupSize(const Entry &entry, LayerOptions &options);
   bool readSymmetry(const Entry &entry, LayerOptions &options);
+  bool readThreshold(const Entry &entry, LayerOptions &options);
 
   bool readList(const Entry &entry, std::vector<std::string> &values,
                 llvm::function_ref<llvm::Error(StringRef)> check);
@@ -48,8 +49,8 @@ private:
 };
 
 static constexpr StringRef optionKeys[] = {
-    "scheme",    "skip",       "method",     "group-size",
-    "symmetric", "asymmetric", "scale-type", "scale-rule"};
+    "scheme",     "skip",       "method",     "group-size",       "symmetric",
+    "asymmetric", "scale-type", "scale-rule", "outlier-threshold"};
 
 //===----------------------------------------------------------------------===//
 // Values
@@ -142,6 +143,19 @@ bool QuantizationConfig::Reader::readSymmetry(const Entry &entry,
   return true;
 }
 
+bool QuantizationConfig::Reader::readThreshold(const Entry &entry,
+                                               LayerOptions &options) {
+  std::string text;
+  if (!readString(entry.value, "'outlier-threshold'", text))
+    return false;
+  llvm::Expected<float> value = quantizer::parseOutlierThreshold(text);
+  if (!value)
+    return fail(entry.value,
+                "'outlier-threshold' is " + llvm::toString(value.takeError()));
+  options.outlierThreshold = *value;
+  return true;
+}
+
 bool QuantizationConfig::Reader::readOption(const Entry &entry,
                                             LayerOptions &options,
                                             bool &handled) {
@@ -175,6 +189,8 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
     return readGroupSize(entry, options);
   if (key == "symmetric" || key == "asymmetric")
     return readSymmetry(entry, options);
+  if (key == "outlier-threshold")
+    return readThreshold(entry, options);
   if (key == "scale-type")
     return readChoice(entry, options.scaleType, quantizer::symbolizeScaleType,
                       {"f16", "bf16", "f32"});

@@ -39,6 +39,8 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
     result.symmetric = true;
     result.scaleType = quantizer::ScaleType::F32;
   }
+  if (name.outliers)
+    result.outlierThreshold = outlierThreshold;
   return result;
 }
 
@@ -55,6 +57,8 @@ void LayerOptions::applyTo(LayerChoice &choice) const {
     choice.scaleType = *scaleType;
   if (scaleRule)
     choice.scaleRule = *scaleRule;
+  if (outlierThreshold)
+    choice.outlierThreshold = *outlierThreshold;
 }
 
 std::string nibble::escapeGlob(StringRef name) {
@@ -247,6 +251,9 @@ static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
     os << indent
        << "scale-rule: " << quantizer::stringifyScaleRule(*options.scaleRule)
        << '\n';
+  if (options.outlierThreshold)
+    os << indent << "outlier-threshold: "
+       << quantizer::formatOutlierThreshold(*options.outlierThreshold) << '\n';
 }
 
 void QuantizationConfig::write(llvm::raw_ostream &os) const {

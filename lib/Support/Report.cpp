@@ -134,6 +134,8 @@ static void writeLayer(json::OStream &json, const LayerReport &layer) {
     json.attribute("symmetric", layer.symmetric);
     writeString("scale_type", layer.scaleType);
     writeString("scale_rule", layer.scaleRule);
+    if (layer.outlierThreshold)
+      json.attribute("outlier_threshold", *layer.outlierThreshold);
   }
   json.attribute("weights", layer.numWeights);
   json.attribute("bits_per_weight", layer.getBitsPerWeight());
@@ -244,6 +246,7 @@ static ConfigRule makeRule(const LayerReport &layer) {
   rule.options.symmetric = layer.symmetric;
   rule.options.scaleType = quantizer::symbolizeScaleType(layer.scaleType);
   rule.options.scaleRule = quantizer::symbolizeScaleRule(layer.scaleRule);
+  rule.options.outlierThreshold = layer.outlierThreshold;
   return rule;
 }
 

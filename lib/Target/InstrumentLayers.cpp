@@ -82,7 +82,8 @@ struct InstrumentLayers
           // Inside of these is work of one layer, or another thread.
           bool isLayer =
               isa<AttentionOp, MatMulOp, ConvOp, GatherOp, MatMulIntegerOp,
-                  ConvIntegerOp, QuantizeDynamicOp, linalg::LinalgOp>(op);
+                  ConvIntegerOp, QuantizeDynamicOp, QuantizeOutliersOp,
+                  MatMulOutliersOp, linalg::LinalgOp>(op);
           if (isLayer && op->getNumResults() == 0)
             work.push_back(op);
           return isLayer || isa<scf::ParallelOp, scf::ForallOp>(op)

@@ -38,6 +38,7 @@ class Rule:
     symmetric: bool | None = None
     scale_type: str | None = None
     scale_rule: str | None = None
+    outlier_threshold: float | None = None
     skip: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,6 +74,8 @@ class QuantizationConfig:
     """False for an integer zero point in every group."""
     scale_type: str = "f16"
     scale_rule: str = "absmax"
+    outlier_threshold: float = 6.0
+    """LLM.int8: activations of at least this magnitude stay floats; 0 for none."""
     head: str | None = None
     """Scheme of a language model's embedding and output head; None keeps them float."""
     rules: Sequence[Rule] = field(default_factory=tuple)
@@ -92,6 +95,7 @@ class QuantizationConfig:
             "--symmetric" if self.symmetric else "--asymmetric",
             f"--scale-type={self.scale_type}",
             f"--scale-rule={self.scale_rule}",
+            f"--outlier-threshold={self.outlier_threshold}",
         ]
         if self.method:
             found.append(f"--method={self.method}")

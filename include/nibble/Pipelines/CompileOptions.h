@@ -67,6 +67,7 @@ struct CompileOptions {
   std::string scaleRule = "absmax";
   std::string scaleType = "f16";
   std::string head = "none";
+  std::string outlierThreshold = "6";
   std::string configFile;
   bool allowUnfused = false;
   quantizer::GPTQOptions gptq;

@@ -51,6 +51,10 @@ struct QuantizePipelineOptions
   Option<std::string> scaleRule{*this, "scale-rule",
                                 llvm::cl::desc("how a scale is chosen"),
                                 llvm::cl::init("absmax")};
+  Option<std::string> outlierThreshold{
+      *this, "outlier-threshold",
+      llvm::cl::desc("magnitude from which on LLM.int8 has outliers"),
+      llvm::cl::init("6")};
   Option<std::string> head{
       *this, "head", llvm::cl::desc("scheme of embedding and output head"),
       llvm::cl::init("none")};

@@ -24,6 +24,12 @@ namespace nibble::quantizer {
 
 /// The threshold of the paper, and of those who use bitsandbytes.
 constexpr float defaultOutlierThreshold = 6;
+/// A threshold as users write it: a finite number that is not negative. The
+/// error starts with what `text` is.
+llvm::Expected<float> parseOutlierThreshold(llvm::StringRef text);
+/// The shortest text that is read as `threshold`.
+std::string formatOutlierThreshold(float threshold);
+
 /// Code of the largest magnitude.
 constexpr float outlierCodes = 127;
 /// A row whose magnitudes are all below this has codes of zero: the factor

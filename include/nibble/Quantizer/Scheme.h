@@ -108,6 +108,10 @@ struct QuantizationScheme {
   /// The activations that the weight is multiplied with are quantized to 8 bits
   /// at run time: see Activations.h.
   bool dynamicActivations = false;
+  /// LLM.int8: `dynamicActivations` without a zero point and without the
+  /// columns that hold magnitudes of at least this; 0: with all columns. See
+  /// Outliers.h.
+  std::optional<float> outlierThreshold;
 
   /// Length of a group, and number of groups, in a row of `cols` weights.
   int64_t getGroupLength(int64_t cols) const;

@@ -25,6 +25,8 @@ struct SchemeName {
   /// True if activations are quantized at run time; weights then have one
   /// float32 scale for each output channel and no zero points.
   bool dynamicActivations = false;
+  /// True for LLM.int8, which has a threshold for outlier columns.
+  bool outliers = false;
 };
 
 /// All names, those that are not available included.

@@ -9,7 +9,7 @@
 #ifndef NIBBLE_SUPPORT_QUANTIZATIONCONFIG_H
 #define NIBBLE_SUPPORT_QUANTIZATIONCONFIG_H
 
-#include "nibble/Quantizer/Scheme.h"
+#include "nibble/Quantizer/Outliers.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -30,6 +30,8 @@ struct LayerChoice {
   bool symmetric = true;
   quantizer::ScaleType scaleType = quantizer::ScaleType::F16;
   quantizer::ScaleRule scaleRule = quantizer::ScaleRule::AbsMax;
+  /// Of LLM.int8.
+  float outlierThreshold = quantizer::defaultOutlierThreshold;
   /// Where the scheme comes from, for reports: "command line", or "FILE:LINE".
   std::string origin = "command line";
 
@@ -47,6 +49,7 @@ struct LayerOptions {
   std::optional<bool> symmetric;
   std::optional<quantizer::ScaleType> scaleType;
   std::optional<quantizer::ScaleRule> scaleRule;
+  std::optional<float> outlierThreshold;
 
   void applyTo(LayerChoice &choice) const;
 };
@@ -77,7 +80,7 @@ struct ConfigRule {
 ///         asymmetric: true
 ///
 /// Options: scheme, method, group-size, symmetric, asymmetric, scale-type,
-/// scale-rule, skip. Rules apply in order, a later one wins.
+/// scale-rule, outlier-threshold, skip. Rules apply in order, a later one wins.
 class QuantizationConfig {
 public:
   QuantizationConfig();

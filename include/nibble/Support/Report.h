@@ -71,6 +71,8 @@ struct LayerReport {
   int64_t groupSize = 0;
   bool symmetric = true;
   std::string scaleType, scaleRule;
+  /// Of LLM.int8.
+  std::optional<float> outlierThreshold;
   /// Elements of the weight, its bytes in float and as it is now.
   int64_t numWeights = 0, floatBytes = 0, bytes = 0;
   /// 10 log10(sum w^2 / sum (w - w')^2) in dB, the cosine of w and w', and the

@@ -45,7 +45,8 @@ struct ConvertNibbleToKernels
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
-              QuantizeDynamicOp, AttentionOp>(op))
+              QuantizeDynamicOp, QuantizeOutliersOp, MatMulOutliersOp,
+              AttentionOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -57,11 +58,14 @@ struct ConvertNibbleToKernels
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
               .Case<MatMulOp, ConvOp, GatherOp>(
                   [&](auto typed) { return convert(typed); })
-              .Case<MatMulIntegerOp, ConvIntegerOp, QuantizeDynamicOp>(
-                  [&](auto typed) {
-                    convertInteger(typed, kernels);
-                    return success();
-                  })
+              .Case<MatMulIntegerOp, ConvIntegerOp, QuantizeDynamicOp,
+                    QuantizeOutliersOp>([&](auto typed) {
+                convertInteger(typed, kernels);
+                return success();
+              })
+              .Case<MatMulOutliersOp>([&](MatMulOutliersOp outliers) {
+                return convertOutliers(outliers, kernels);
+              })
               .Case<AttentionOp>([&](AttentionOp attention) {
                 convertAttention(attention, kernels);
                 return success();

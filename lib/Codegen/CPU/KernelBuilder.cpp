@@ -9,6 +9,7 @@
 #include "nibble/Codegen/CPU/KernelBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -118,6 +119,12 @@ Value KernelBuilder::fsub(Value x, Value y) {
 
 Value KernelBuilder::fmul(Value x, Value y) {
   return arith::MulFOp::create(b, loc, x, y);
+}
+
+Value KernelBuilder::fenced(Value x) {
+  return LLVM::CallIntrinsicOp::create(
+             b, loc, x.getType(), b.getStringAttr("llvm.arithmetic.fence"), x)
+      .getResult(0);
 }
 
 Value KernelBuilder::toF32(Value scale) {

@@ -54,6 +54,9 @@ private:
 void convertInteger(MatMulIntegerOp op, KernelCalls &calls);
 void convertInteger(ConvIntegerOp op, KernelCalls &calls);
 void convertInteger(QuantizeDynamicOp op, KernelCalls &calls);
+void convertInteger(QuantizeOutliersOp op, KernelCalls &calls);
+/// Fails, after a message, if the weight is not packed.
+mlir::LogicalResult convertOutliers(MatMulOutliersOp op, KernelCalls &calls);
 void convertAttention(AttentionOp op, KernelCalls &calls);
 
 } // namespace nibble::codegen

@@ -52,6 +52,7 @@ void populateBufferizationPipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
+  pm.addNestedPass<func::FuncOp>(createNibbleSkipOutliersPass());
 }
 
 void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {

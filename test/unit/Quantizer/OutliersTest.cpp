@@ -160,14 +160,15 @@ TEST(LLMInt8, NumbersThatAreNone) {
 }
 
 TEST(LLMInt8, WeightsThatAreNoHalvesAreRefused) {
-  std::string rule = ": LLM.int8 takes weights that are finite in half "
-                     "precision, at most 65504";
   EXPECT_EQ(getError({1, 2, NAN, 3}, 2),
-            "weight at row 1, column 0 is NaN" + rule);
+            "weight at row 1, column 0 is NaN: only finite weights can be "
+            "quantized");
   EXPECT_EQ(getError({1, -INFINITY, NAN, 3}, 2),
-            "weight at row 0, column 1 is infinite" + rule);
+            "weight at row 0, column 1 is infinite: only finite weights can be "
+            "quantized");
   EXPECT_EQ(getError({1, 2, 3, 65520}, 2),
-            "weight at row 1, column 1 is 6.552000e+04" + rule);
+            "weight at row 1, column 1 is 6.552000e+04: LLM.int8 takes weights "
+            "in half precision, at most 65504");
   EXPECT_EQ(getError({1, 2, 3, -65519}, 2), "");
 }
 

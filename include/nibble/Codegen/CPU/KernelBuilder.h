@@ -118,6 +118,9 @@ public:
   mlir::Value fadd(mlir::Value a, mlir::Value b);
   mlir::Value fsub(mlir::Value a, mlir::Value b);
   mlir::Value fmul(mlir::Value a, mlir::Value b);
+  /// `x`, rounded: a product does not become part of a fused multiply-add, as it
+  /// may otherwise.
+  mlir::Value fenced(mlir::Value x);
   /// A scale (f32, f16 or bf16, scalar or vector) as f32.
   mlir::Value toF32(mlir::Value scale);
   /// Lanes [0, count), any count.

@@ -52,6 +52,40 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
   ];
 }
 
+def NibbleSkipOutliersPass : Pass<"nibble-skip-outliers", "::mlir::func::FuncOp"> {
+  let summary = "Take the branch without outlier columns where there are none";
+  let description = [{
+    Most inputs of a product of LLM.int8 have no outlier columns, or no input
+    has. Where there are none, the integer product does without the sum that
+    `nibble.matmul_outliers` would write and it would read. Runs on memrefs that
+    are freed already; what was freed between the two products is freed after.
+
+    Before:
+    ```mlir
+    nibble.matmul_outliers %x, %columns, %count weight(%w scales %s) outs(%sum) {...}
+    nibble.matmul_integer %codes weight(%w scales %s) ... residual(%sum) outs(%y) {...}
+    ```
+    After:
+    ```mlir
+    %n = memref.load %count[%c0] : memref<1xi32>
+    %some = arith.cmpi sgt, %n, %c0_i32 : i32
+    scf.if %some {
+      nibble.matmul_outliers %x, %columns, %count weight(%w scales %s) outs(%sum) {...}
+      nibble.matmul_integer %codes weight(%w scales %s) ... residual(%sum) outs(%y) {...}
+    } else {
+      nibble.matmul_integer %codes weight(%w scales %s) ... outs(%y) {...}
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numSkipped", "num-skipped", "Products with a branch of their own">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
 def NibbleOutlineLoopsPass : Pass<"nibble-outline-loops", "::mlir::ModuleOp"> {
   let summary = "Make loops of the entry functions, equal ones once";
   let description = [{

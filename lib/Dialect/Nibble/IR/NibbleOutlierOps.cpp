@@ -29,8 +29,9 @@ LogicalResult QuantizeOutliersOp::verify() {
   if (input.empty())
     return emitOpError("expected an input of rank 1 or more, got a scalar");
   double threshold = getThreshold().convertToDouble();
-  if (!(threshold > 0))
-    return emitOpError("expected a threshold above 0, got ") << threshold;
+  if (!(threshold >= 0))
+    return emitOpError("expected a threshold of 0 (none) or more, got ")
+           << threshold;
   Type f32 = Float32Type::get(getContext());
   Type i8 = IntegerType::get(getContext(), 8);
   Type i32 = IntegerType::get(getContext(), 32);

@@ -136,6 +136,11 @@ private:
     if (!rule)
       return emitError(loc) << "unknown scale rule '" << scaleRule
                             << "': expected absmax, mse, signed-max or full-range";
+    auto threshold = quantizer::parseOutlierThreshold(outlierThreshold);
+    if (!threshold)
+      return emitError(loc)
+             << "outlier-threshold " << llvm::toString(threshold.takeError());
+    layerChoice.outlierThreshold = *threshold;
     layerChoice.scheme = scheme;
     layerChoice.method = method;
     layerChoice.groupSize = groupSize;
@@ -223,9 +228,12 @@ private:
       reason = "a table of rows is not multiplied with activations";
     else if (!getElementTypeOrSelf(input).isF32())
       reason = "its activations are not float32";
+    else if (scheme.outlierThreshold && !isa<MatMulOp>(op))
+      reason = "only matrix products have outlier columns";
     if (reason.empty())
       return;
     scheme.dynamicActivations = false;
+    scheme.outlierThreshold.reset();
     emitRemark(op.getLoc(), "layer \"")
         << op.getLayerName() << "\" is quantized as W8A16: " << reason;
   }

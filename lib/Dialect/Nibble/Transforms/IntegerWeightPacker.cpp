@@ -43,73 +43,112 @@ static Value skipReshapes(Value value) {
   return value;
 }
 
-template <typename OpTy>
-FailureOr<bool> IntegerWeightPacker::packAs(OpTy op,
-                                            quantizer::IntegerWeightView view,
-                                            ArrayRef<int64_t> shape) {
-  Value weight = skipReshapes(op.getWeight()), zeros = op.getWeightZeros();
+FailureOr<IntegerWeightPacker::Packed>
+IntegerWeightPacker::getPacked(Operation *op, Value weight, Value zeros,
+                               const quantizer::IntegerWeightView &view,
+                               ArrayRef<int64_t> shape) {
+  weight = skipReshapes(weight);
   Attribute attr, zeroAttr;
-  if (op.getPacked() || !matchPattern(weight, m_Constant(&attr)) ||
+  if (!matchPattern(weight, m_Constant(&attr)) ||
       (zeros && !matchPattern(zeros, m_Constant(&zeroAttr))))
-    return false;
-  view.isUnsigned = op.getUnsignedWeight();
+    return Packed();
 
   auto key = std::make_tuple(
       weight, zeros, 4 * view.rowStride + 2 * view.isUnsigned + (shape[0] > 1));
   auto [it, isNew] = packed.try_emplace(key);
-  if (isNew) {
-    auto emitError = [&] { return op.emitError(); };
-    FailureOr<ConstantData> data = ConstantData::get(attr, emitError);
-    if (failed(data))
+  if (!isNew)
+    return Packed(it->second);
+  auto emitError = [&] { return op->emitError(); };
+  FailureOr<ConstantData> data = ConstantData::get(attr, emitError);
+  if (failed(data))
+    return failure();
+  ConstantData codes = data->expanded();
+  quantizer::IntegerWeightView source = view;
+  source.data = codes.getBytes().data();
+  SmallVector<uint8_t> zeroCodes;
+  if (zeros) {
+    FailureOr<ConstantData> zeroData = ConstantData::get(zeroAttr, emitError);
+    if (failed(zeroData))
       return failure();
-    ConstantData codes = data->expanded();
-    view.data = codes.getBytes().data();
-    SmallVector<uint8_t> zeroCodes;
-    if (zeros) {
-      FailureOr<ConstantData> zeroData = ConstantData::get(zeroAttr, emitError);
-      if (failed(zeroData))
-        return failure();
-      ConstantData expanded = zeroData->expanded();
-      zeroCodes.assign(expanded.getBytes().begin(), expanded.getBytes().end());
-    }
-    OpBuilder b(weight.getContext());
-    b.setInsertionPointAfterValue(weight);
-    Location loc = weight.getLoc();
-    auto source = weight.getDefiningOp<ConstantOp>();
-    StringRef name = source ? source.getName() : "";
-    FailureOr<Value> panels = createConstant(
-        b, loc, shape, b.getI8Type(), name, [&](MutableArrayRef<char> out) {
-          quantizer::packIntegerPanels(
-              view, shape[1],
-              {reinterpret_cast<uint8_t *>(out.data()), out.size()});
-        });
-    FailureOr<Value> sums = createConstant(
-        b, loc, {view.groups * view.rows}, b.getI32Type(), "",
-        [&](MutableArrayRef<char> out) {
-          quantizer::sumIntegerRows(
-              view, zeroCodes,
-              {reinterpret_cast<int32_t *>(out.data()), out.size() / 4});
-        });
-    if (failed(panels) || failed(sums))
-      return failure();
-    it->second = {*panels, *sums};
+    ConstantData expanded = zeroData->expanded();
+    zeroCodes.assign(expanded.getBytes().begin(), expanded.getBytes().end());
   }
-  op.getWeightMutable().assign(it->second.first);
-  op.getWeightSumsMutable().assign(it->second.second);
+  OpBuilder b(weight.getContext());
+  b.setInsertionPointAfterValue(weight);
+  Location loc = weight.getLoc();
+  auto constant = weight.getDefiningOp<ConstantOp>();
+  StringRef name = constant ? constant.getName() : "";
+  FailureOr<Value> panels = createConstant(
+      b, loc, shape, b.getI8Type(), name, [&](MutableArrayRef<char> out) {
+        quantizer::packIntegerPanels(
+            source, shape[1],
+            {reinterpret_cast<uint8_t *>(out.data()), out.size()});
+      });
+  FailureOr<Value> sums = createConstant(
+      b, loc, {view.groups * view.rows}, b.getI32Type(), "",
+      [&](MutableArrayRef<char> out) {
+        quantizer::sumIntegerRows(
+            source, zeroCodes,
+            {reinterpret_cast<int32_t *>(out.data()), out.size() / 4});
+      });
+  if (failed(panels) || failed(sums))
+    return failure();
+  it->second = {*panels, *sums};
+  return Packed(it->second);
+}
+
+template <typename OpTy>
+FailureOr<bool> IntegerWeightPacker::packAs(OpTy op,
+                                            quantizer::IntegerWeightView view,
+                                            ArrayRef<int64_t> shape) {
+  if (op.getPacked())
+    return false;
+  view.isUnsigned = op.getUnsignedWeight();
+  FailureOr<Packed> weight =
+      getPacked(op, op.getWeight(), op.getWeightZeros(), view, shape);
+  if (failed(weight))
+    return failure();
+  if (!*weight)
+    return false;
+  op.getWeightMutable().assign((*weight)->first);
+  op.getWeightSumsMutable().assign((*weight)->second);
   op.setPacked(true);
   return true;
+}
+
+/// [N, K], or [K, N] if not transposed.
+template <typename OpTy>
+static quantizer::IntegerWeightView getMatrixView(OpTy op) {
+  quantizer::IntegerWeightView view;
+  view.rows = op.getN();
+  view.channels = op.getK();
+  view.rowStride = op.getTransposeWeight() ? op.getK() : 1;
+  view.channelStride = op.getTransposeWeight() ? 1 : op.getN();
+  return view;
 }
 
 FailureOr<bool> IntegerWeightPacker::pack(MatMulIntegerOp op) {
   // A matrix for each matrix of the input is packed where it is used.
   if (cast<ShapedType>(op.getWeight().getType()).getRank() != 2)
     return false;
-  quantizer::IntegerWeightView view;
-  view.rows = op.getN();
-  view.channels = op.getK();
-  view.rowStride = op.getTransposeWeight() ? op.getK() : 1;
-  view.channelStride = op.getTransposeWeight() ? 1 : op.getN();
-  return packAs(op, view, getPackedIntegerShape(op.getN(), op.getK()));
+  return packAs(op, getMatrixView(op),
+                getPackedIntegerShape(op.getN(), op.getK()));
+}
+
+/// The same constant as that of the integer product beside it.
+FailureOr<bool> IntegerWeightPacker::pack(MatMulOutliersOp op) {
+  if (op.getPacked())
+    return false;
+  FailureOr<Packed> weight =
+      getPacked(op, op.getWeight(), /*zeros=*/Value(), getMatrixView(op),
+                getPackedIntegerShape(op.getN(), op.getK()));
+  if (failed(weight))
+    return failure();
+  if (!*weight)
+    return false;
+  op.getWeightMutable().assign((*weight)->first);
+  op.setPacked(true);
+  return true;
 }
 
 FailureOr<bool> IntegerWeightPacker::pack(ConvIntegerOp op) {

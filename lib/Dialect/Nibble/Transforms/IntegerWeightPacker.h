@@ -24,8 +24,15 @@ public:
   /// Fails, after a message, if a constant can't be read or written.
   mlir::FailureOr<bool> pack(MatMulIntegerOp op);
   mlir::FailureOr<bool> pack(ConvIntegerOp op);
+  mlir::FailureOr<bool> pack(MatMulOutliersOp op);
 
 private:
+  /// A packed weight and the sums of its rows; nothing if it is not constant.
+  using Packed = std::optional<std::pair<mlir::Value, mlir::Value>>;
+  mlir::FailureOr<Packed> getPacked(mlir::Operation *op, mlir::Value weight,
+                                    mlir::Value zeros,
+                                    const quantizer::IntegerWeightView &view,
+                                    llvm::ArrayRef<int64_t> shape);
   template <typename OpTy>
   mlir::FailureOr<bool> packAs(OpTy op, quantizer::IntegerWeightView view,
                                llvm::ArrayRef<int64_t> shape);

@@ -59,6 +59,9 @@ struct NibblePackWeightsPass
             .wasInterrupted() ||
         getOperation()
             ->walk([&](ConvIntegerOp op) { return packInteger(op); })
+            .wasInterrupted() ||
+        getOperation()
+            ->walk([&](MatMulOutliersOp op) { return packInteger(op); })
             .wasInterrupted())
       return signalPassFailure();
     getOperation()->walk([&](GatherOp op) { share(op); });

@@ -90,6 +90,8 @@ DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
   if (report.scheme != "none") {
     add("group_size", b.getI64IntegerAttr(report.groupSize));
     add("symmetric", b.getBoolAttr(report.symmetric));
+    if (report.outlierThreshold)
+      add("outlier_threshold", b.getF32FloatAttr(*report.outlierThreshold));
   }
   add("weights", b.getI64IntegerAttr(report.numWeights));
   add("float_bytes", b.getI64IntegerAttr(report.floatBytes));
@@ -142,6 +144,8 @@ static void readReport(DictionaryAttr dictionary, LayerReport &report) {
   getInteger("group_size", report.groupSize);
   if (auto attr = dictionary.getAs<BoolAttr>("symmetric"))
     report.symmetric = attr.getValue();
+  if (auto attr = dictionary.getAs<FloatAttr>("outlier_threshold"))
+    report.outlierThreshold = attr.getValueAsDouble();
   getInteger("weights", report.numWeights);
   getInteger("float_bytes", report.floatBytes);
   getInteger("bytes", report.bytes);

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_NIBBLEQUANTIZEACTIVATIONSPASS
@@ -30,13 +31,20 @@ struct NibbleQuantizeActivationsPass
 
   void runOnOperation() override {
     quantized.clear();
+    withoutOutliers.clear();
     SmallVector<Operation *> products;
     getOperation()->walk([&](QuantizableOpInterface op) {
-      if (op->hasAttr(NibbleDialect::getDynamicActivationsAttr()))
+      if (op->hasAttr(NibbleDialect::getDynamicActivationsAttr()) ||
+          op->hasAttr(outlierThresholdAttrName))
         products.push_back(op);
     });
     for (Operation *op : products) {
-      if (auto matmul = dyn_cast<MatMulOp>(op); matmul && isReady(matmul))
+      if (auto threshold =
+              op->getAttrOfType<FloatAttr>(outlierThresholdAttrName)) {
+        if (auto matmul = dyn_cast<MatMulOp>(op); matmul && isReady(matmul))
+          convert(matmul, threshold);
+      } else if (auto matmul = dyn_cast<MatMulOp>(op);
+                 matmul && isReady(matmul))
         convert(matmul);
       else if (auto conv = dyn_cast<ConvOp>(op); conv && isReady(conv))
         convert(conv);
@@ -82,6 +90,32 @@ private:
     return result;
   }
 
+  struct OutlierCodes {
+    Value codes, scales, columns, count;
+  };
+
+  /// The codes of `input` without its outlier columns.
+  OutlierCodes quantize(Value input, FloatAttr threshold) {
+    OutlierCodes &result = withoutOutliers[{input, threshold}];
+    if (result.codes)
+      return result;
+    OpBuilder b(input.getContext());
+    b.setInsertionPointAfterValue(input);
+    auto type = cast<RankedTensorType>(input.getType());
+    ArrayRef<int64_t> shape = type.getShape();
+    Type types[] = {RankedTensorType::get(shape, b.getI8Type()),
+                    RankedTensorType::get(shape.drop_back(), b.getF32Type()),
+                    RankedTensorType::get(shape.take_back(), b.getI32Type()),
+                    RankedTensorType::get({1}, b.getI32Type())};
+    auto op = QuantizeOutliersOp::create(
+        b, input.getLoc(), types, input, /*codes_out=*/Value(),
+        /*scales_out=*/Value(), /*columns_out=*/Value(), /*count_out=*/Value(),
+        threshold);
+    result = {op.getResult(0), op.getResult(1), op.getResult(2),
+              op.getResult(3)};
+    return result;
+  }
+
   /// Scales [N, 1] as [N].
   static Value flatten(OpBuilder &b, Location loc, Value scales) {
     return tensor::CollapseShapeOp::create(b, loc, scales,
@@ -103,6 +137,36 @@ private:
                     /*unsigned_input=*/true, /*unsigned_weight=*/false,
                     /*unsigned_output=*/false, /*packed=*/false,
                     op.getActivationAttr(), op.getLayersAttr()));
+  }
+
+  void convert(MatMulOp op, FloatAttr threshold) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    Type type = op.getResult().getType();
+    OutlierCodes x = quantize(op.getInput(), threshold);
+    Value scales = flatten(b, loc, op.getScales());
+    Value residual = op.getResidual();
+    if (threshold.getValueAsDouble() > 0)
+      residual = MatMulOutliersOp::create(
+                     b, loc, type, op.getInput(), x.columns, x.count,
+                     op.getWeight(), scales, residual, /*outs=*/Value(),
+                     op.getN(), op.getK(), /*transpose_weight=*/true,
+                     /*packed=*/false, op.getLayersAttr())
+                     .getResult();
+    Value zero = arith::ConstantOp::create(
+        b, loc,
+        DenseElementsAttr::get(RankedTensorType::get({}, b.getI8Type()),
+                               int8_t(-128)));
+    replace(op,
+            MatMulIntegerOp::create(
+                b, loc, type, x.codes, op.getWeight(),
+                /*weight_zeros=*/Value(), /*weight_sums=*/Value(), scales, zero,
+                x.scales, op.getBias(), residual,
+                /*output_scale=*/Value(), /*output_zero=*/Value(),
+                /*outs=*/Value(), op.getN(), op.getK(),
+                /*transpose_weight=*/true, /*unsigned_input=*/true,
+                /*unsigned_weight=*/false, /*unsigned_output=*/false,
+                /*packed=*/false, op.getActivationAttr(), op.getLayersAttr()));
   }
 
   void convert(ConvOp op) {
@@ -133,7 +197,8 @@ private:
   template <typename OpTy, typename NewTy>
   void replace(OpTy op, NewTy product) {
     for (NamedAttribute attr : op->getDiscardableAttrs())
-      if (attr.getName() != NibbleDialect::getDynamicActivationsAttr())
+      if (attr.getName() != NibbleDialect::getDynamicActivationsAttr() &&
+          attr.getName() != outlierThresholdAttrName)
         product->setAttr(attr.getName(), attr.getValue());
     op.getResult().replaceAllUsesWith(product.getResult());
     op.erase();
@@ -141,6 +206,7 @@ private:
   }
 
   DenseMap<std::pair<Value, int64_t>, Codes> quantized;
+  DenseMap<std::pair<Value, Attribute>, OutlierCodes> withoutOutliers;
 };
 
 } // namespace

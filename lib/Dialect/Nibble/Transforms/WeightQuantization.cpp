@@ -164,6 +164,8 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
 /// The scheme as users name it.
 std::string getUserName(const quantizer::QuantizationScheme &scheme,
                         SchemeAttr attr) {
+  if (scheme.outlierThreshold)
+    return "LLM.int8";
   if (scheme.dynamicActivations)
     return "W8A8-dynamic";
   if (std::optional<quantizer::GGUFType> type = findGGUFType(scheme))
@@ -246,6 +248,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
 
   LayerReport report;
   report.scheme = getUserName(request.scheme, scheme);
+  report.outlierThreshold = request.scheme.outlierThreshold;
   report.method = request.method;
   report.groupSize = request.scheme.group;
   report.symmetric = request.scheme.symmetric;
@@ -284,7 +287,11 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
   const LayerReport &report = found->second.report;
   setLayerReport(op, report);
   op->removeAttr(requestAttrName);
-  if (request.scheme.dynamicActivations)
+  if (request.scheme.outlierThreshold)
+    op->setAttr(outlierThresholdAttrName,
+                Builder(op.getContext())
+                    .getF32FloatAttr(*request.scheme.outlierThreshold));
+  else if (request.scheme.dynamicActivations)
     op->setAttr(NibbleDialect::getDynamicActivationsAttr(),
                 UnitAttr::get(op.getContext()));
   remark::passed(op.getLoc(),
@@ -321,6 +328,8 @@ QuantizationRequest::get(Operation *op) {
   request.scheme = getQuantizerScheme(scheme);
   request.scheme.dynamicActivations =
       dictionary.contains("dynamic_activations");
+  if (auto threshold = dictionary.getAs<FloatAttr>("outlier_threshold"))
+    request.scheme.outlierThreshold = threshold.getValueAsDouble();
   if (rule) {
     auto known = quantizer::symbolizeScaleRule(rule.getValue());
     if (!known)
@@ -339,6 +348,9 @@ DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   entries.append("scheme", getSchemeAttr(context, scheme));
   if (scheme.dynamicActivations)
     entries.append("dynamic_activations", b.getUnitAttr());
+  if (scheme.outlierThreshold)
+    entries.append("outlier_threshold",
+                   b.getF32FloatAttr(*scheme.outlierThreshold));
   return entries.getDictionary(context);
 }
 

@@ -1,8 +1,8 @@
 // RUN: nibble-opt %s -split-input-file -verify-diagnostics
 
 func.func @f(%x: tensor<4x8xf32>) {
-  // expected-error @+1 {{expected a threshold above 0, got 0.0}}
-  %q:4 = nibble.quantize_outliers %x {threshold = 0.0 : f32} : (tensor<4x8xf32>) -> (tensor<4x8xi8>, tensor<4xf32>, tensor<8xi32>, tensor<1xi32>)
+  // expected-error @+1 {{expected a threshold of 0 (none) or more, got -1.0}}
+  %q:4 = nibble.quantize_outliers %x {threshold = -1.0 : f32} : (tensor<4x8xf32>) -> (tensor<4x8xi8>, tensor<4xf32>, tensor<8xi32>, tensor<1xi32>)
   return
 }
 

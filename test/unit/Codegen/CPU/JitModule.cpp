@@ -97,6 +97,7 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
   PassManager pm(result->context.get());
   if (tensors) {
     PassManager first(result->context.get());
+    first.addNestedPass<func::FuncOp>(createNibbleQuantizeActivationsPass());
     first.addNestedPass<func::FuncOp>(createNibblePackWeightsPass());
     first.addNestedPass<func::FuncOp>(createConvertNibbleToLinalgPass());
     if (failed(first.run(*module))) {

@@ -28,9 +28,12 @@ def Nibble_QuantizeOutliersOp : Nibble_OutlierOp<"quantize_outliers"> {
   let summary = "floats to 8-bit codes, without the columns of large values";
   let description = [{
     The input is seen as rows of K. A column with an element of at least
-    `threshold` in magnitude is an outlier. Each row has the scale `absmax / 127`
-    of its elements below the threshold; codes are two's complement,
-    `round_half_to_even(x / scale)`, and zero in outlier columns.
+    `threshold` in magnitude is an outlier; with the threshold 0 there are none.
+    Each row has the scale `absmax / 127` of its elements that are below the
+    threshold, those in outlier columns too. Codes are unsigned, for a product
+    with `unsigned_input` and the zero point 128:
+    `round_half_to_even(x * ((1 / absmax) * 127)) + 128`, and 128 in outlier
+    columns.
 
     `columns` starts with the outlier columns, in order; there are `count` of
     them, and what follows them is not defined.

@@ -56,6 +56,9 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
            "Type of the scales: f16, bf16 or f32">,
     Option<"scaleRule", "scale-rule", "std::string", /*default=*/"\"absmax\"",
            "How a scale is chosen: absmax, mse, signed-max or full-range">,
+    Option<"outlierThreshold", "outlier-threshold", "std::string",
+           /*default=*/"\"6\"",
+           "LLM.int8: activations of at least this magnitude are outliers; 0: none">,
     Option<"head", "head", "std::string", /*default=*/"\"none\"",
            "Scheme of embeddings and of the output head of a language model">,
     Option<"config", "config", "std::string", /*default=*/"",
@@ -371,6 +374,11 @@ def NibbleFuseDequantizePass : Pass<"nibble-fuse-dequantize", "::mlir::func::Fun
 def NibbleQuantizeActivationsPass : Pass<"nibble-quantize-activations", "::mlir::func::FuncOp"> {
   let summary = "Multiply integers where activations are quantized at run time";
   let description = [{
+    Products with the mark `nibble.outlier_threshold` (scheme `LLM.int8`) and an
+    int8 weight of one scale per output channel become `nibble.quantize_outliers`
+    of the input, an integer product, and before it, for the columns of the input
+    that hold outliers, a `nibble.matmul_outliers` whose result is its residual.
+
     Products with the mark `nibble.dynamic_activations` (scheme `W8A8-dynamic`)
     and an int8 weight of one scale per output channel become
     `nibble.quantize_dynamic` of the input, a scale and a zero point for each

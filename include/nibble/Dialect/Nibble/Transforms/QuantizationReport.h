@@ -25,6 +25,11 @@ constexpr llvm::StringLiteral requestAttrName = "nibble.request";
 /// of the ONNX graph have: those layers are gone when the rest is assigned.
 constexpr llvm::StringLiteral matchedRulesAttrName = "nibble.matched_rules";
 
+/// On a product of LLM.int8: the magnitude from which on an activation is an
+/// outlier, an f32.
+constexpr llvm::StringLiteral outlierThresholdAttrName =
+    "nibble.outlier_threshold";
+
 /// Module attribute that asks for what takes time to find out, and space in the
 /// IR: histograms, and errors of outputs.
 constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";

@@ -184,6 +184,11 @@ struct CommandLine {
       "equalize",
       cl::desc("scale channels between convolutions to one range, for W8A8"),
       cl::cat(quantization)};
+  cl::list<std::string> data{
+      "data",
+      cl::desc("samples: .npz, .npy, .pb, tokens (.npy or .bin), or a folder "
+               "of them; may be repeated"),
+      cl::value_desc("PATH"), cl::cat(quantization)};
   cl::opt<bool> allowUnfused{
       "allow-unfused",
       cl::desc("a float copy of a quantized weight is a remark, not an error"),
@@ -213,6 +218,11 @@ struct CommandLine {
       cl::desc("what became of each layer: FILE.json, FILE.html, or FILE.yaml, "
                "which is a valid --config; may be repeated"),
       cl::value_desc("FILE"), cl::cat(output)};
+  cl::opt<unsigned> reportSamples{
+      "report-samples",
+      cl::desc("samples of --data on which a report compares the outputs of "
+               "layers with float; 0: none (default 16)"),
+      cl::value_desc("N"), cl::init(defaults.reportSamples), cl::cat(output)};
   cl::opt<bool> estimate{
       "estimate", cl::desc("print sizes and memory before any work, and stop"),
       cl::cat(output)};
@@ -282,6 +292,8 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.compute = compute;
   options.threads = threads;
   options.weights = weights;
+  options.data.assign(data.begin(), data.end());
+  options.reportSamples = reportSamples;
   options.reports.assign(reports.begin(), reports.end());
   options.estimate = estimate;
   options.json = json;

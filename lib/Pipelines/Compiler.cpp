@@ -18,6 +18,7 @@
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
 #include "nibble/Pipelines/Estimate.h"
+#include "nibble/Pipelines/OutputMeasurement.h"
 #include "nibble/Pipelines/Pipelines.h"
 #include "nibble/Runtime/nibble.h"
 #include "nibble/Support/Progress.h"
@@ -198,16 +199,25 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   return success();
 }
 
-/// Asks the phase quantized for what only a report needs.
+/// Asks the passes that quantize for what only a report needs.
 void Compiler::requestReport(ModuleOp module) {
-  if (!options.reports.empty())
-    module->setAttr(reportDetailsAttrName, UnitAttr::get(context));
+  if (options.reports.empty())
+    return;
+  NamedAttrList details;
+  if (!options.calibrationFile.empty())
+    details.append("calibration",
+                   StringAttr::get(context, options.calibrationFile));
+  module->setAttr(reportDetailsAttrName, details.getDictionary(context));
 }
 
 LogicalResult Compiler::writeReports(ModuleOp module) {
   module->removeAttr(reportDetailsAttrName);
   Report report{llvm::sys::path::filename(options.inputFile).str(),
                 collectLayerReports(module)};
+  report.calibration = options.calibrationFile;
+  if (!options.reports.empty() && !options.data.empty() &&
+      options.reportSamples && failed(measureOutputs(module, options, report)))
+    return failure();
   for (StringRef path : options.reports)
     if (llvm::Error error = writeReport(report, path))
       return module.emitError() << llvm::toString(std::move(error));
@@ -245,6 +255,7 @@ LogicalResult Compiler::lower(ModuleOp module) {
       (last < Phase::Quantized || (done && *done > Phase::Quantized)))
     return module.emitError() << "--report needs the phase quantized: this "
                                  "compilation stops before it or starts after";
+  requestReport(module);
   Progress *progress = Progress::getCurrent();
   int first = done ? static_cast<int>(*done) + 1 : 0;
   if (progress) {
@@ -257,8 +268,6 @@ LogicalResult Compiler::lower(ModuleOp module) {
     auto phase = static_cast<Phase>(i);
     if (progress)
       progress->beginStep(getPhaseWeight(phase), stringifyPhase(phase));
-    if (phase == Phase::Quantized)
-      requestReport(module);
     if (failed(runPhase(module, phase)) ||
         (phase == Phase::Quantized && failed(writeReports(module))))
       return failure();

@@ -5,11 +5,13 @@
 import contextlib
 import io
 import json
+import math
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import support as s
 from nibble.__main__ import main
 
@@ -77,6 +79,121 @@ class Show(unittest.TestCase):
         check("b.json", "[]", "has no 'totals' and 'layers'")
         check("c.json", '{"totals": {}, "layers": [{"name": "x"}]}', "layer 1 lacks one of")
         check("d.json", '{"totals": {}, "layers": []}', "has that figure", "--sort", "measured")
+
+
+class OutputErrors(unittest.TestCase):
+    """Against float64 in NumPy, for a model of one product: y = x w."""
+
+    def setUp(self):
+        s.tool("nibble-calibrate")
+        try:
+            import onnx
+            from onnx import TensorProto, helper, numpy_helper
+        except ImportError:
+            self.skipTest("the Python package onnx is not installed")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        generator = np.random.default_rng(3)
+        self.weight = generator.standard_normal((48, 20)).astype(np.float32)
+        # Columns that are correlated, and of different sizes.
+        samples = generator.standard_normal((40, 5, 48)) * np.linspace(0.1, 3, 48)
+        self.samples = np.cumsum(samples, -1).astype(np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "n", 48])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "n", 20])],
+            [numpy_helper.from_array(self.weight, "w")],
+        )
+        self.model = self.folder / "m.onnx"
+        opset = [helper.make_opsetid("", 21)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), self.model)
+        self.data = self.folder / "x.npz"
+        np.savez(self.data, x=self.samples)
+
+    def calibrate(self, *options: str) -> Path:
+        out = self.folder / f"stats{len(options)}.yaml"
+        run = s.run_tool("nibble-calibrate", self.model, f"--data={self.data}", "-o", out, *options)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return out
+
+    def report(self, *options: str) -> dict:
+        path = self.folder / "r.json"
+        quantize = ["--quantize=W4A16", "--group-size=16", "--asymmetric"]
+        s.nibble.compile(
+            self.model, self.folder / "m.so", report=path, options=[*quantize, *options]
+        )
+        return json.loads(path.read_text())
+
+    def quantized_weight(self) -> np.ndarray:
+        """What the compiled model multiplies with."""
+        model = s.nibble.Model(self.folder / "m.so")
+        return model.run({"x": np.eye(48, dtype=np.float32)[None]})["y"][0].astype(np.float64)
+
+    def test_statistics(self):
+        report = self.report(f"--calibration={self.calibrate('--hessian')}")
+        layer = report["layers"][0]
+        x = self.samples.reshape(-1, 48).astype(np.float64)
+        error = self.weight - self.quantized_weight()
+        wanted = ((x @ error) ** 2).sum() / ((x @ self.weight) ** 2).sum()
+        found = layer["output_error"]
+        self.assertEqual(found["basis"], "hessian")
+        self.assertAlmostEqual(found["relative"] / wanted, 1, 4)
+        self.assertAlmostEqual(found["sqnr_db"], -10 * math.log10(found["relative"]), 9)
+        self.assertEqual(report["calibration"], str(self.folder / "stats1.yaml"))
+
+        layer = self.report(f"--calibration={self.calibrate()}")["layers"][0]
+        importance = (x**2).mean(0)[:, None]
+        wanted = (importance * error**2).sum() / (importance * self.weight**2).sum()
+        self.assertEqual(layer["output_error"]["basis"], "mean-squares")
+        self.assertAlmostEqual(layer["output_error"]["relative"] / wanted, 1, 4)
+        self.assertNotIn("measured_output", layer)
+
+    def test_samples(self):
+        report = self.report(f"--data={self.data}", "--report-samples=7")
+        layer, output = report["layers"][0]["measured_output"], report["outputs"][0]
+        x = self.samples[:7].astype(np.float64)
+        y, error = x @ self.weight, x @ (self.weight - self.quantized_weight())
+        sqnr = 10 * np.log10((y**2).sum((1, 2)) / (error**2).sum((1, 2)))
+        cosines = [s.cosine(a, a - b) for a, b in zip(y, error)]
+        self.assertEqual(output["name"], "y")
+        for found in (layer, output["measured_output"]):
+            self.assertEqual(found["samples"], 7)
+            self.assertAlmostEqual(found["sqnr_db"]["mean"], sqnr.mean(), 2)
+            self.assertAlmostEqual(found["sqnr_db"]["standard_deviation"], sqnr.std(ddof=1), 2)
+            self.assertAlmostEqual(found["sqnr_db"]["least"], sqnr.min(), 2)
+            self.assertAlmostEqual(found["cosine"]["mean"], np.mean(cosines), 5)
+        self.assertNotIn("measured_output", self.report()["layers"][0])
+
+    def check_refused(self, message: str, *options: str):
+        path = self.folder / "bad.json"
+        run = s.run_tool(
+            "nibble-compile", self.model, "-o", self.folder / "bad.so", "--quantize=W4A16",
+            f"--report={path}", *options,
+        )  # fmt: skip
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn(message, run.stderr)
+        self.assertFalse(path.exists() or (self.folder / "bad.so").exists())
+
+    def test_bad_data(self):
+        wrong = self.folder / "wrong.npz"
+        np.savez(wrong, x=np.zeros((3, 5, 47), np.float32))
+        self.check_refused("wrong.npz", f"--data={wrong}")
+        np.savez(wrong, x=np.full((3, 5, 48), np.nan, np.float32))
+        self.check_refused("NaN", f"--data={wrong}")
+        self.check_refused("none.npz", f"--data={self.folder / 'none.npz'}")
+        self.check_refused("none.yaml", f"--calibration={self.folder / 'none.yaml'}")
+
+    def test_quantized_text_has_no_float_model(self):
+        path = self.folder / "q.mlir"
+        s.nibble.compile(self.model, path, "W4A16", compile_to="quantized")
+        run = s.run_tool(
+            "nibble-compile", path, "-o", self.folder / "q.so", f"--data={self.data}",
+            f"--report={self.folder / 'q.json'}",
+        )  # fmt: skip
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("is not in float any more: give the ONNX file", run.stderr)
 
 
 if __name__ == "__main__":

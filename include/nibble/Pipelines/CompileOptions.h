@@ -98,8 +98,13 @@ struct CompileOptions {
   // Passes of plugins.
   std::vector<InsertedPipeline> insertedPipelines;
 
+  /// Samples: files and folders as nibble/Calibration/Samples.h has them.
+  std::vector<std::string> data;
+
   // What the user sees.
   std::vector<std::string> reports;
+  /// Samples of `data` that a report compares outputs on; 0: none.
+  unsigned reportSamples = 16;
   bool estimate = false;
   bool json = false;
   std::string progress = "auto";

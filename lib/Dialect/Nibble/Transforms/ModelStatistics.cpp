@@ -132,4 +132,13 @@ loadStatistics(ModuleOp module, StringRef path, const Twine &reason) {
   return std::move(*statistics);
 }
 
+const calibration::LayerStatistics *
+findLayer(const calibration::Statistics &statistics, ArrayAttr names) {
+  for (Attribute name : names)
+    if (const auto *found =
+            statistics.findLayer(cast<StringAttr>(name).getValue()))
+      return found;
+  return nullptr;
+}
+
 } // namespace nibble

@@ -9,7 +9,7 @@
 
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 
-#include "nibble/Calibration/Statistics.h"
+#include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -23,23 +23,13 @@ using namespace mlir;
 namespace nibble {
 namespace {
 
-/// What is known of the activations of `op`, by any of its names.
-const calibration::LayerStatistics *
-findLayer(const calibration::Statistics &statistics,
-          QuantizableOpInterface op) {
-  for (Attribute layer : op.getLayers())
-    if (const auto *found =
-            statistics.findLayer(cast<StringAttr>(layer).getValue()))
-      return found;
-  return nullptr;
-}
-
 /// The mean squares of the columns of a weight. Those of a convolution are
 /// known per channel, each of which has a window of columns.
 llvm::Expected<std::vector<float>>
 getImportance(const calibration::Statistics &statistics,
               QuantizableOpInterface op, int64_t columns) {
-  const calibration::LayerStatistics *layer = findLayer(statistics, op);
+  const calibration::LayerStatistics *layer =
+      findLayer(statistics, op.getLayers());
   if (!layer)
     return llvm::createStringError(llvm::formatv(
         "'{0}' knows nothing of its activations: calibrate the model as it is "

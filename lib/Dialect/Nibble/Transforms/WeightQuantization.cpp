@@ -12,9 +12,9 @@
 #include "mlir/IR/Remarks.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Dialect/Nibble/Transforms/ReportDetails.h"
 #include "nibble/Quantizer/ErrorStatistics.h"
 #include "nibble/Quantizer/GGUF.h"
-#include "nibble/Quantizer/Histogram.h"
 #include "nibble/Quantizer/Packing.h"
 #include "nibble/Support/Progress.h"
 #include <cmath>
@@ -44,7 +44,8 @@ struct QuantizedConstants {
 /// Reads, quantizes and replaces the weights of one module.
 class WeightQuantizer {
 public:
-  explicit WeightQuantizer(QuantizeFn quantize) : quantize(quantize) {}
+  WeightQuantizer(ModuleOp module, QuantizeFn quantize)
+      : quantize(quantize), details(module) {}
 
   LogicalResult run(QuantizableOpInterface op,
                     const QuantizationRequest &request);
@@ -64,6 +65,7 @@ private:
                   const quantizer::QuantizedWeight &weight, StringAttr name);
 
   QuantizeFn quantize;
+  ReportDetails details;
   /// By weight, request and whether rows are contiguous. Values are only
   /// compared, and the constants they refer to outlive the run.
   DenseMap<std::tuple<void *, Attribute, int64_t>, Entry> known;
@@ -183,17 +185,6 @@ SchemeAttr withGroupIndex(SchemeAttr scheme) {
       /*groupIndex=*/true, scheme.getOutliers(), scheme.getPacking());
 }
 
-/// What a report wants to know beside sums, if there is to be one.
-void addDetails(QuantizableOpInterface op, const quantizer::WeightView &before,
-                const quantizer::QuantizedWeight &quantized,
-                LayerReport &report) {
-  if (!op->getParentOfType<ModuleOp>()->hasAttr(reportDetailsAttrName))
-    return;
-  std::vector<float> after(before.rows * before.cols);
-  quantizer::dequantize(quantized, after);
-  report.histograms = quantizer::computeHistograms(before, after);
-}
-
 FailureOr<WeightQuantizer::Entry>
 WeightQuantizer::create(QuantizableOpInterface op,
                         const QuantizationRequest &request) {
@@ -265,7 +256,8 @@ WeightQuantizer::create(QuantizableOpInterface op,
     report.sqnr = sqnr;
   report.cosine = statistics.getCosine();
   report.maxAbsError = statistics.maxAbsError;
-  addDetails(op, source, result, report);
+  if (failed(details.add(op, source, result, report)))
+    return failure();
   counts.bytesSaved += report.floatBytes - report.bytes;
   return Entry{dequantize, report};
 }
@@ -277,14 +269,20 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
                              op->getAttr(requestAttrName),
                              op.getWeightView().rowStride);
   auto found = known.find(key);
-  if (found == known.end()) {
+  bool isShared = found != known.end();
+  if (!isShared) {
     FailureOr<Entry> entry = create(op, request);
     if (failed(entry))
       return failure();
     found = known.try_emplace(key, *entry).first;
   }
   operand.set(found->second.dequantize.getOutput());
-  const LayerReport &report = found->second.report;
+  LayerReport report = found->second.report;
+  // Another layer has other inputs.
+  if (isShared) {
+    report.outputError.reset();
+    report.outputErrorBasis = OutputErrorBasis::None;
+  }
   setLayerReport(op, report);
   op->removeAttr(requestAttrName);
   if (request.scheme.outlierThreshold)
@@ -416,7 +414,7 @@ quantizer::QuantizationScheme getQuantizerScheme(SchemeAttr attr) {
 FailureOr<QuantizationCounts>
 quantizeWeights(ModuleOp module, ArrayRef<QuantizableOpInterface> operations,
                 QuantizeFn quantize) {
-  WeightQuantizer quantizer(quantize);
+  WeightQuantizer quantizer(module, quantize);
   // The time that a weight takes goes with its size.
   uint64_t done = 0, total = 0;
   auto getSize = [](QuantizableOpInterface op) {

@@ -52,6 +52,11 @@ mlir::FailureOr<std::shared_ptr<const calibration::Statistics>>
 loadStatistics(mlir::ModuleOp module, llvm::StringRef path,
                const llvm::Twine &reason);
 
+/// What is known of the activations of a layer, by any of its names (of
+/// QuantizableOpInterface::getLayers); null if nothing is.
+const calibration::LayerStatistics *
+findLayer(const calibration::Statistics &statistics, mlir::ArrayAttr names);
+
 /// Tells `collector` of all `nibble.observe` of a module, in order of their
 /// numbers. Error: an operation that does not say what it shows.
 mlir::LogicalResult addObservations(mlir::ModuleOp module,

@@ -31,7 +31,7 @@ constexpr llvm::StringLiteral outlierThresholdAttrName =
     "nibble.outlier_threshold";
 
 /// Module attribute that asks for what takes time to find out, and space in the
-/// IR: histograms, and errors of outputs.
+/// IR: histograms, and errors of outputs; see ReportDetails.h.
 constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";
 
 /// `report` as the dictionary that `reportAttrName` holds, without name and

@@ -1,0 +1,60 @@
+//===- ReportDetails.h - What only a report wants to know -------*- C++ -*-===//
+//
+// Part of the Nibble project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_DIALECT_NIBBLE_TRANSFORMS_REPORTDETAILS_H
+#define NIBBLE_DIALECT_NIBBLE_TRANSFORMS_REPORTDETAILS_H
+
+#include "nibble/Calibration/Statistics.h"
+#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Quantizer/Scheme.h"
+#include "nibble/Support/Report.h"
+#include <memory>
+
+namespace nibble {
+
+/// Histograms of a weight and the error of its layer's output, for modules that
+/// ask with `reportDetailsAttrName`, a dictionary that may have the path of a
+/// statistics file as `calibration`. Statistics are read when the first layer
+/// needs them.
+class ReportDetails {
+public:
+  explicit ReportDetails(mlir::ModuleOp module);
+  bool areWanted() const { return wanted; }
+
+  /// Adds to `report` what is to be known of the layer with one of these names,
+  /// whose weight was `before` and is `after`, [rows, columns]. `groups` are
+  /// those of a convolution. A layer that the statistics do not have, or have
+  /// in another shape, gets no error of its output. Errors are reported at the
+  /// module: statistics that can't be read, or of another model.
+  llvm::LogicalResult add(mlir::ArrayAttr names, int64_t groups,
+                          const quantizer::WeightView &before,
+                          llvm::ArrayRef<float> after, LayerReport &report);
+  /// The same for an operation.
+  llvm::LogicalResult add(QuantizableOpInterface op,
+                          const quantizer::WeightView &before,
+                          const quantizer::QuantizedWeight &after,
+                          LayerReport &report);
+
+private:
+  llvm::LogicalResult readStatistics();
+  llvm::LogicalResult addOutputError(const calibration::LayerStatistics &layer,
+                                     int64_t groups,
+                                     const quantizer::WeightView &before,
+                                     llvm::ArrayRef<float> after,
+                                     LayerReport &report);
+
+  mlir::ModuleOp module;
+  bool wanted = false;
+  std::string path;
+  std::shared_ptr<const calibration::Statistics> statistics;
+  std::unique_ptr<calibration::HessianFile> hessians;
+};
+
+} // namespace nibble
+
+#endif // NIBBLE_DIALECT_NIBBLE_TRANSFORMS_REPORTDETAILS_H

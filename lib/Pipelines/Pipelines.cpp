@@ -28,6 +28,12 @@ static void add(OpPassManager &passes, const Twine &pipeline) {
     llvm::report_fatal_error(Twine("pipeline does not parse: ") + message);
 }
 
+/// An option of a pass, or nothing without a path; paths may hold blanks.
+static std::string getPathOption(StringRef option, const std::string &path) {
+  return path.empty() ? std::string()
+                      : (" " + option + "='" + path + "'").str();
+}
+
 void nibble::buildOnnxPipeline(OpPassManager &passes,
                                const OnnxPipelineOptions &options) {
   // Decomposition needs ranks and leaves types open.
@@ -42,12 +48,7 @@ void nibble::buildOnnxPipeline(OpPassManager &passes,
 
 void nibble::buildStaticPipeline(OpPassManager &passes,
                                  const StaticPipelineOptions &options) {
-  // Paths may hold blanks.
-  auto path = [](StringRef option, const std::string &file) {
-    return file.empty() ? std::string()
-                        : (" " + option + "='" + file + "'").str();
-  };
-  std::string calibration = path("calibration", options.calibration);
+  std::string calibration = getPathOption("calibration", options.calibration);
   if (options.equalize)
     add(passes, "onnx-equalize-layers");
   add(passes, llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
@@ -56,7 +57,7 @@ void nibble::buildStaticPipeline(OpPassManager &passes,
                             options.scheme, options.method, options.symmetric,
                             options.scaleRule, options.activationType,
                             options.activationSymmetric, calibration,
-                            path("config", options.config))
+                            getPathOption("config", options.config))
                   .str());
   add(passes, llvm::formatv("onnx-correct-bias{{enable={0}{1}},canonicalize",
                             options.biasCorrection, calibration)
@@ -79,10 +80,7 @@ void nibble::buildAssignPipeline(OpPassManager &passes,
                     options.symmetric, options.scaleType, options.scaleRule,
                     options.head, options.outlierThreshold)
           .str();
-  // A path may hold blanks.
-  if (!options.config.empty())
-    text += " config='" + options.config + "'";
-  add(passes, text + "}");
+  add(passes, text + getPathOption("config", options.config) + "}");
 }
 
 void nibble::buildQuantizePipeline(
@@ -91,14 +89,15 @@ void nibble::buildQuantizePipeline(
   buildAssignPipeline(passes, options);
   if (methods)
     methods(passes);
+  std::string calibration = getPathOption("calibration", options.calibration);
   // Where a method runs the model, layers of others are served on the way.
-  std::string gptq = options.gptq;
-  if (!options.calibration.empty())
-    gptq += " calibration='" + options.calibration + "'";
-  add(passes, "nibble-quantize-gptq{" + gptq + "}");
-  add(passes, "nibble-quantize-rtn,nibble-quantize-hqq,"
-              "nibble-quantize-imatrix,func.func(nibble-fuse-dequantize),"
-              "canonicalize,cse");
+  add(passes,
+      "nibble-quantize-gptq{" + options.gptq.getValue() + calibration + "}");
+  add(passes, llvm::formatv("nibble-quantize-rtn,nibble-quantize-hqq,"
+                            "nibble-quantize-imatrix{{{0}},func.func("
+                            "nibble-fuse-dequantize),canonicalize,cse",
+                            calibration)
+                  .str());
   add(passes,
       llvm::formatv("func.func(nibble-verify-quantized{{allow-unfused={0}})",
                     options.allowUnfused)

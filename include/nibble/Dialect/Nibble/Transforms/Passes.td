@@ -345,6 +345,40 @@ def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleFoldScalesPass : Pass<"nibble-fold-scales", "::mlir::func::FuncOp"> {
+  let summary = "Fold scales of input channels into weights and activations";
+  let description = [{
+    Layers with the attribute `nibble.input_scales`, as AWQ and SmoothQuant choose
+    them, get weights whose columns are multiplied with the scales, and
+    activations that are divided by them: the float function stays the same, its
+    quantization errors do not.
+
+    The division goes into what computes the activations, if only layers with the
+    same scales read them: into a constant that is multiplied in (the weight of a
+    normalization) or the output channels of another layer, through sums,
+    products and rectification. Otherwise there is a multiplication.
+
+    Before:
+    ```mlir
+    %a = nibble.matmul %x weight(%v) bias(%b) {n = 2 : i64, k = 8 : i64, ...}
+    %y = nibble.matmul %a weight(%w) {n = 8 : i64, k = 2 : i64, nibble.input_scales = array<f32: 2.0, 0.5>, ...}
+    ```
+    After, with rows of %v and elements of %b divided by 2 and 0.5, and columns
+    of %w multiplied with them:
+    ```mlir
+    %a = nibble.matmul %x weight(%v1) bias(%b1) {n = 2 : i64, k = 8 : i64, ...}
+    %y = nibble.matmul %a weight(%w1) {n = 8 : i64, k = 2 : i64, ...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numFolded", "num-folded", "Activations whose producer was divided">,
+    Statistic<"numMultiplications", "num-multiplications",
+              "Activations that are divided by an operation of their own">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def NibbleFuseDequantizePass : Pass<"nibble-fuse-dequantize", "::mlir::func::FuncOp"> {
   let summary = "Let operations read codes instead of dequantized weights";
   let description = [{

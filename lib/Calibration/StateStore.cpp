@@ -145,11 +145,12 @@ llvm::Error StateStore::write(uint64_t offset, llvm::ArrayRef<char> data) {
 }
 
 llvm::Expected<StateStore::TensorRef>
-StateStore::add(int32_t dtype, llvm::ArrayRef<int64_t> dims,
-                llvm::ArrayRef<char> data) {
+StateStore::add(const nibble_tensor &source) {
+  llvm::ArrayRef<char> data(static_cast<const char *>(source.data),
+                            source.bytes);
   auto tensor = std::make_shared<Tensor>();
-  tensor->dtype = dtype;
-  tensor->dims.assign(dims.begin(), dims.end());
+  tensor->dtype = source.dtype;
+  tensor->dims.assign(source.dims, source.dims + source.rank);
   tensor->bytes = data.size();
   uint64_t space = getSpace(data.size());
   tensor->memory = allocate(space);

@@ -19,6 +19,7 @@
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Pipelines/InitNibble.h"
 #include "nibble/Support/Progress.h"
+#include "nibble/Support/Size.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Remarks/RemarkFormat.h"
 #include "llvm/Support/CommandLine.h"
@@ -189,6 +190,18 @@ struct CommandLine {
       cl::desc("samples: .npz, .npy, .pb, tokens (.npy or .bin), or a folder "
                "of them; may be repeated"),
       cl::value_desc("PATH"), cl::cat(quantization)};
+  cl::opt<uint64_t> samples{
+      "samples",
+      cl::desc("samples of --data that methods look at (default: all)"),
+      cl::value_desc("N"), cl::init(defaults.samples), cl::cat(quantization)};
+  cl::opt<int64_t> window{
+      "window", cl::desc("tokens of a sample of token files (default 512)"),
+      cl::value_desc("N"), cl::init(defaults.window), cl::cat(quantization)};
+  cl::opt<std::string> memoryLimit{
+      "memory-limit",
+      cl::desc("what methods keep of samples goes to disk above this (default: "
+               "half of the machine's memory)"),
+      cl::value_desc("SIZE"), cl::cat(quantization)};
   cl::opt<bool> allowUnfused{
       "allow-unfused",
       cl::desc("a float copy of a quantized weight is a remark, not an error"),
@@ -293,6 +306,18 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.threads = threads;
   options.weights = weights;
   options.data.assign(data.begin(), data.end());
+  options.samples = samples;
+  options.window = window;
+  if (window < 1)
+    return llvm::createStringError("--window=" + llvm::Twine(window) +
+                                   ": expected a positive number of tokens");
+  if (!memoryLimit.empty()) {
+    llvm::Expected<uint64_t> size = parseSize(memoryLimit);
+    if (!size)
+      return llvm::createStringError("--memory-limit: " +
+                                     llvm::toString(size.takeError()));
+    options.memoryLimit = std::max<uint64_t>(*size, 1);
+  }
   options.reportSamples = reportSamples;
   options.reports.assign(reports.begin(), reports.end());
   options.estimate = estimate;

@@ -9,13 +9,13 @@
 #include "nibble/Pipelines/CompiledBlockRunner.h"
 
 #include "PieceRunner.h"
-#include "SampleBatches.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "nibble/Calibration/StateStore.h"
 #include "nibble/Calibration/WindowRows.h"
 #include "nibble/Dialect/Nibble/Transforms/BlockAnalysis.h"
 #include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
+#include "nibble/Target/ModelInfo.h"
 #include <unistd.h>
 
 using namespace mlir;
@@ -38,7 +38,7 @@ public:
                                                     : getMachineMemory() / 2),
         pieces(options.threads) {}
 
-  LogicalResult initialize(ModuleOp original, const SampleSource &samples);
+  LogicalResult initialize(ModuleOp original, OpenSamplesFn openSamples);
 
   ArrayRef<BlockLayer> getLayers() const override { return layers; }
   ArrayRef<BlockStage> getStages() const override { return stages; }
@@ -57,7 +57,7 @@ private:
 
   LogicalResult prepareModule(ModuleOp original);
   void describe();
-  LogicalResult readSamples(const SampleSource &samples);
+  llvm::Error readSamples(OpenSamplesFn openSamples);
   unsigned findBlockBegin(unsigned block) const;
   llvm::Error advance(unsigned toCut, RowsFn *consume);
   llvm::Error consumeActivation(const BlockAnalysis::Stage &stage,
@@ -75,6 +75,8 @@ private:
   /// By layer: its operation in `module`.
   std::vector<QuantizableOpInterface> operations;
   unsigned numSamples = 0;
+  /// Of each batch: its file and samples, for messages.
+  std::vector<std::string> places;
 
   /// Before the states, which give their space back to it.
   StateStore store;
@@ -146,38 +148,76 @@ void CompiledBlockRunner::describe() {
   }
 }
 
-LogicalResult CompiledBlockRunner::readSamples(const SampleSource &samples) {
-  const Cut &begin = analysis->getCuts().front();
-  auto entry = begin.before->getParentOfType<func::FuncOp>();
-  FailureOr<SampleBatches> reader = SampleBatches::get(entry);
-  if (failed(reader))
+/// The inputs of the model, with keys and values of positions before.
+static FailureOr<std::vector<ModelInput>> getInputs(func::FuncOp entry) {
+  FailureOr<target::ModelInfo> info = target::ModelInfo::get(entry);
+  if (failed(info))
     return failure();
-  llvm::Error error =
-      reader->read(samples, [&](SampleBatches::Batch batch) -> llvm::Error {
-        States &states = batches.emplace_back();
-        for (Value value : begin.live) {
-          const SampleTensor &tensor =
-              batch[cast<BlockArgument>(value).getArgNumber()];
-          llvm::Expected<StateStore::TensorRef> kept =
-              store.add(tensor.dtype, tensor.dims, tensor.data);
-          if (!kept)
-            return kept.takeError();
-          states.push_back(std::move(*kept));
-        }
-        return llvm::Error::success();
-      });
-  if (error)
-    return module->emitError() << llvm::toString(std::move(error));
-  numSamples = reader->getNumSamples();
-  return success();
+  std::vector<ModelInput> inputs;
+  for (auto [argument, known] :
+       llvm::zip_equal(entry.getArguments(), info->inputs)) {
+    ModelInput &input = inputs.emplace_back();
+    input.name = known.name;
+    input.dtype = known.dtype;
+    input.dims = known.dims;
+    for (Operation *user : argument.getUsers())
+      if (auto append = dyn_cast<AppendCacheOp>(user))
+        if (append.getPast() == argument)
+          input.growingAxis = append.getAxis();
+  }
+  return inputs;
+}
+
+llvm::Error CompiledBlockRunner::readSamples(OpenSamplesFn openSamples) {
+  const Cut &begin = analysis->getCuts().front();
+  FailureOr<std::vector<ModelInput>> inputs =
+      getInputs(begin.before->getParentOfType<func::FuncOp>());
+  if (failed(inputs))
+    return llvm::createStringError(
+        "the inputs of the model can't be described");
+  auto reader = openSamples(*inputs);
+  if (!reader)
+    return reader.takeError();
+  numSamples = (*reader)->getNumSamples();
+  for (uint64_t i = 0, count = (*reader)->getNumBatches(); i != count; ++i) {
+    llvm::Expected<SampleBatch> batch = (*reader)->read(i);
+    if (!batch)
+      return batch.takeError();
+    places.push_back(batch->place);
+    States &states = batches.emplace_back();
+    for (Value value : begin.live) {
+      const nibble_tensor &tensor =
+          batch->inputs[cast<BlockArgument>(value).getArgNumber()];
+      llvm::Expected<StateStore::TensorRef> kept = store.add(tensor);
+      if (!kept)
+        return kept.takeError();
+      states.push_back(std::move(*kept));
+    }
+  }
+  return llvm::Error::success();
 }
 
 LogicalResult CompiledBlockRunner::initialize(ModuleOp original,
-                                              const SampleSource &samples) {
+                                              OpenSamplesFn openSamples) {
   if (failed(prepareModule(original)))
     return failure();
   describe();
-  return readSamples(samples);
+  if (llvm::Error error = readSamples(openSamples))
+    return original.emitError() << llvm::toString(std::move(error));
+  return success();
+}
+
+int64_t nibble::chooseBatch(ArrayRef<ModelInput> inputs, int64_t window) {
+  constexpr int64_t maxTokens = 2048, maxElements = 1 << 18, maxSamples = 64;
+  if (inputs.empty())
+    return 1;
+  const ModelInput &first = inputs.front();
+  if (first.dtype == NIBBLE_INT64 || first.dtype == NIBBLE_INT32)
+    return std::max<int64_t>(1, maxTokens / std::max<int64_t>(window, 1));
+  int64_t elements = 1;
+  for (int64_t size : ArrayRef(first.dims).drop_front(!first.dims.empty()))
+    elements *= std::max<int64_t>(size, 1);
+  return std::clamp<int64_t>(maxElements / elements, 1, maxSamples);
 }
 
 //===----------------------------------------------------------------------===//
@@ -240,18 +280,17 @@ llvm::Error CompiledBlockRunner::advance(unsigned toCut, RowsFn *consume) {
   checkedInputs |= static_cast<bool>(piece.module);
   if (llvm::Error error = pieces.prepare(piece))
     return error;
-  for (States &states : batches) {
+  for (auto [states, place] : llvm::zip_equal(batches, places)) {
     llvm::DenseMap<Value, StateStore::TensorRef> known;
     for (auto [value, state] : llvm::zip_equal(from.live, states))
       known[value] = state;
     llvm::Expected<ArrayRef<nibble_tensor>> results =
         pieces.run(piece, known, store);
     if (!results)
-      return results.takeError();
+      return llvm::createStringError("with " + place + ": " +
+                                     llvm::toString(results.takeError()));
     for (auto [value, result] : llvm::zip_equal(piece.results, *results)) {
-      llvm::Expected<StateStore::TensorRef> kept = store.add(
-          result.dtype, ArrayRef(result.dims, result.rank),
-          ArrayRef(static_cast<const char *>(result.data), result.bytes));
+      llvm::Expected<StateStore::TensorRef> kept = store.add(result);
       if (!kept)
         return kept.takeError();
       known[value] = std::move(*kept);
@@ -368,10 +407,10 @@ CompiledBlockRunner::runBlock(unsigned block,
 }
 
 FailureOr<std::unique_ptr<BlockRunner>>
-nibble::createCompiledBlockRunner(ModuleOp module, const SampleSource &samples,
+nibble::createCompiledBlockRunner(ModuleOp module, OpenSamplesFn openSamples,
                                   const BlockRunnerOptions &options) {
   auto runner = std::make_unique<CompiledBlockRunner>(options);
-  if (failed(runner->initialize(module, samples)))
+  if (failed(runner->initialize(module, openSamples)))
     return failure();
   return std::unique_ptr<BlockRunner>(std::move(runner));
 }

@@ -14,9 +14,11 @@
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
+#include "nibble/Dialect/Nibble/Transforms/SequentialQuantization.h"
 #include "nibble/Execution/CompiledModel.h"
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
+#include "nibble/Pipelines/CompiledBlockRunner.h"
 #include "nibble/Pipelines/Estimate.h"
 #include "nibble/Pipelines/OutputMeasurement.h"
 #include "nibble/Pipelines/Pipelines.h"
@@ -126,6 +128,23 @@ void Compiler::setStaticOptions(StaticPipelineOptions &quantize) const {
   quantize.equalize = options.equalize;
 }
 
+/// What runs the model for methods that need its activations.
+FailureOr<std::unique_ptr<calibration::BlockRunner>>
+Compiler::makeBlockRunner(ModuleOp module,
+                          calibration::BlockRunnerOptions runnerOptions) const {
+  runnerOptions.memoryLimit = options.memoryLimit;
+  runnerOptions.threads = options.threads;
+  auto openSamples = [&](std::vector<calibration::ModelInput> inputs) {
+    calibration::SampleOptions samples;
+    samples.samples = options.samples;
+    samples.window = options.window;
+    samples.batch = chooseBatch(inputs, options.window);
+    return calibration::SampleReader::open(options.data, std::move(inputs),
+                                           samples);
+  };
+  return createCompiledBlockRunner(module, openSamples, runnerOptions);
+}
+
 LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
   PassManager passes(context, ModuleOp::getOperationName());
   if (setup && failed(setup(passes)))
@@ -192,6 +211,15 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     return success();
   }
   insert(passes, /*atRequests=*/false);
+  std::optional<BlockRunnerScope> runners;
+  if (phase == Phase::Quantized && !options.data.empty()) {
+    // A pass that compiles pieces of the model must find their dialects.
+    context->loadAllAvailableDialects();
+    runners.emplace([&](ModuleOp part,
+                        const calibration::BlockRunnerOptions &runnerOptions) {
+      return makeBlockRunner(part, runnerOptions);
+    });
+  }
   if (!parsed || failed(passes.run(module)))
     return failure();
   module->setAttr(phaseAttrName,
@@ -225,9 +253,11 @@ LogicalResult Compiler::writeReports(ModuleOp module) {
 }
 
 /// Expected time of a phase, relative to the others.
-static double getPhaseWeight(Phase phase) {
+double Compiler::getPhaseWeight(Phase phase) const {
   switch (phase) {
   case Phase::Quantized:
+    // Methods that run the model on samples take most of the time.
+    return options.data.empty() ? 3 : 100;
   case Phase::Linalg:
     return 3;
   case Phase::Object:

@@ -37,7 +37,10 @@ llvm::Expected<CompiledModel *> PieceRunner::compile(const Piece &piece) {
   CompileOptions options;
   options.compileTo = Phase::LLVM;
   options.threads = threads;
-  // Its steps are none of the compilation that the user sees.
+  // Its steps and remarks are none of the compilation that the user sees.
+  ScopedDiagnosticHandler diagnostics(context, [](Diagnostic &diagnostic) {
+    return success(diagnostic.getSeverity() != DiagnosticSeverity::Error);
+  });
   Progress silent(ProgressMode::Never);
   Progress::Scope scope(silent);
   Compiler compiler(context, options);
@@ -159,5 +162,5 @@ PieceRunner::run(const Piece &piece,
                                 !text.getAsInteger(10, number) &&
                                 number < piece.messages.size())
     message = piece.messages[number];
-  return llvm::createStringError("running the samples: " + message);
+  return llvm::createStringError(message);
 }

@@ -9,6 +9,7 @@
 #ifndef NIBBLE_CALIBRATION_STATESTORE_H
 #define NIBBLE_CALIBRATION_STATESTORE_H
 
+#include "nibble/Runtime/nibble.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
@@ -47,10 +48,9 @@ public:
   };
   using TensorRef = std::shared_ptr<const Tensor>;
 
-  /// Keeps a copy of `data`. Error: the file can't be made or written, with the
-  /// system's reason, among them a full disk.
-  llvm::Expected<TensorRef> add(int32_t dtype, llvm::ArrayRef<int64_t> dims,
-                                llvm::ArrayRef<char> data);
+  /// Keeps a copy of a tensor, whose `bytes` are set. Error: the file can't be
+  /// made or written, with the system's reason, among them a full disk.
+  llvm::Expected<TensorRef> add(const nibble_tensor &tensor);
 
   /// The bytes of a tensor, aligned to 64: where they are kept, or read into
   /// `buffer`, which must be kept as long as they are used.

@@ -100,6 +100,12 @@ struct CompileOptions {
 
   /// Samples: files and folders as nibble/Calibration/Samples.h has them.
   std::vector<std::string> data;
+  /// Samples of it that methods look at, 0: all, and tokens of a sample.
+  uint64_t samples = 0;
+  int64_t window = 512;
+  /// Bytes of hidden states of the samples in memory; more go to a temporary
+  /// file. 0: half of the machine's memory.
+  uint64_t memoryLimit = 0;
 
   // What the user sees.
   std::vector<std::string> reports;

@@ -11,36 +11,32 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "nibble/Calibration/BlockRunner.h"
-#include "llvm/ADT/SmallVector.h"
-#include <functional>
+#include "nibble/Calibration/Samples.h"
 #include <memory>
-#include <optional>
 
 namespace nibble {
 
-/// One input of a sample.
-struct SampleTensor {
-  std::string name;  ///< Of the model's input; empty: the input at this place.
-  int32_t dtype = 0; ///< nibble_dtype
-  llvm::SmallVector<int64_t, 4> dims;
-  std::vector<char> data;
-};
-/// Gives the next sample, or nothing after the last one.
-using SampleSource =
-    std::function<llvm::Expected<std::optional<std::vector<SampleTensor>>>()>;
+/// Opens the samples for a model with these inputs.
+using OpenSamplesFn = llvm::function_ref<
+    llvm::Expected<std::unique_ptr<calibration::SampleReader>>(
+        std::vector<calibration::ModelInput> inputs)>;
 
 /// A runner for a module in phase `nibble`, whose layers may have requests. It
 /// outlines what lies between two stages, compiles it by the ordinary pipeline
-/// for this machine, and runs it on the samples, of which several run together
-/// where the model leaves the first dimension of its inputs open. Pieces that
-/// differ in weights only are compiled once.
+/// for this machine, and runs it on the samples, which are read once. Pieces
+/// that differ in weights only are compiled once.
 ///
-/// Past keys and values that a sample does not give are empty. Errors, reported
-/// at the module: no layer that could be quantized; no sample; a sample that
-/// lacks an input of the model, or one of another type or shape.
+/// Errors, reported at the module: no layer that could be quantized; samples
+/// that can't be read.
 mlir::FailureOr<std::unique_ptr<calibration::BlockRunner>>
-createCompiledBlockRunner(mlir::ModuleOp module, const SampleSource &samples,
+createCompiledBlockRunner(mlir::ModuleOp module, OpenSamplesFn openSamples,
                           const calibration::BlockRunnerOptions &options);
+
+/// How many samples of a model with these inputs are run together, if its first
+/// dimension is open: so many that products have many rows, but values between
+/// them are still small. `window` is the number of tokens of a sample.
+int64_t chooseBatch(llvm::ArrayRef<calibration::ModelInput> inputs,
+                    int64_t window);
 
 } // namespace nibble
 

@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
+#include "nibble/Calibration/BlockRunner.h"
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Target/CpuTarget.h"
 #include <functional>
@@ -55,6 +56,10 @@ private:
   void requestReport(mlir::ModuleOp module);
   llvm::LogicalResult writeReports(mlir::ModuleOp module);
   llvm::LogicalResult runPhase(mlir::ModuleOp module, Phase phase);
+  double getPhaseWeight(Phase phase) const;
+  mlir::FailureOr<std::unique_ptr<calibration::BlockRunner>>
+  makeBlockRunner(mlir::ModuleOp module,
+                  calibration::BlockRunnerOptions runnerOptions) const;
   llvm::LogicalResult printEstimate(mlir::ModuleOp module);
   mlir::FailureOr<target::CpuTarget> getCpu();
   void setQuantizeOptions(QuantizePipelineOptions &quantize) const;

@@ -25,9 +25,21 @@ std::vector<char> makeBytes(uint64_t size, char seed) {
   return bytes;
 }
 
-StateStore::TensorRef add(StateStore &store, uint64_t size, char seed) {
+llvm::Expected<StateStore::TensorRef> tryAdd(StateStore &store, uint64_t size,
+                                             char seed) {
+  std::vector<char> bytes = makeBytes(size, seed);
   int64_t dims = size;
-  auto tensor = store.add(/*dtype=*/3, dims, makeBytes(size, seed));
+  nibble_tensor tensor = {};
+  tensor.data = bytes.data();
+  tensor.bytes = size;
+  tensor.dtype = NIBBLE_INT8;
+  tensor.rank = 1;
+  tensor.dims = &dims;
+  return store.add(tensor);
+}
+
+StateStore::TensorRef add(StateStore &store, uint64_t size, char seed) {
+  auto tensor = tryAdd(store, size, seed);
   EXPECT_TRUE(bool(tensor)) << toString(tensor.takeError());
   return tensor ? std::move(*tensor) : nullptr;
 }
@@ -43,12 +55,22 @@ void expectBytes(StateStore &store, const StateStore::TensorRef &tensor,
 
 TEST(StateStore, KeepsShapesAndBytes) {
   StateStore store(1 << 20);
-  auto data = makeBytes(12, 5);
-  auto tensor = store.add(1, {3, 1}, data);
+  float values[3] = {1, 2, 3};
+  int64_t dims[2] = {3, 1};
+  nibble_tensor given = {};
+  given.data = values;
+  given.bytes = sizeof(values);
+  given.dtype = NIBBLE_FLOAT;
+  given.rank = 2;
+  given.dims = dims;
+  auto tensor = store.add(given);
   ASSERT_TRUE(bool(tensor));
-  EXPECT_EQ((*tensor)->dtype, 1);
+  EXPECT_EQ((*tensor)->dtype, NIBBLE_FLOAT);
   EXPECT_EQ((*tensor)->dims, (llvm::SmallVector<int64_t, 4>{3, 1}));
-  expectBytes(store, *tensor, 5);
+  std::vector<char> buffer;
+  auto bytes = store.read(**tensor, buffer);
+  ASSERT_TRUE(bool(bytes));
+  EXPECT_EQ(memcmp(bytes->data(), values, sizeof(values)), 0);
   auto empty = add(store, 0, 0);
   expectBytes(store, empty, 0);
   EXPECT_EQ(store.getFileBytes(), 0u);
@@ -96,7 +118,7 @@ TEST(StateStore, CopiesShareATensor) {
 
 TEST(StateStore, AMissingFolderIsAnError) {
   StateStore store(0, "/nonexistent/folder");
-  auto tensor = store.add(3, {4}, makeBytes(4, 0));
+  auto tensor = tryAdd(store, 4, 0);
   ASSERT_FALSE(bool(tensor));
   EXPECT_EQ(toString(tensor.takeError()),
             "can't make a file for hidden states in '/nonexistent/folder': No "
@@ -117,9 +139,9 @@ TEST(StateStore, AFullDiskIsAnError) {
   std::string message;
   {
     StateStore store(0, folder);
-    auto first = store.add(3, {1}, makeBytes(page, 0));
+    auto first = tryAdd(store, page, 0);
     EXPECT_TRUE(bool(first));
-    auto second = store.add(3, {1}, makeBytes(4 * page, 0));
+    auto second = tryAdd(store, 4 * page, 0);
     ASSERT_FALSE(bool(second));
     message = toString(second.takeError());
     expectBytes(store, *first, 0);

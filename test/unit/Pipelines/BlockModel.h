@@ -91,6 +91,40 @@ func.func @main_graph(%ids: tensor<?xi64> {{onnx.name = "ids", onnx.dim_names = 
                        results);
 }
 
+/// Samples of token ids, of which `perBatch` are one run.
+class IdReader : public SampleReader {
+public:
+  static constexpr size_t perBatch = 2;
+
+  explicit IdReader(std::vector<std::vector<int64_t>> samples)
+      : samples(std::move(samples)) {}
+  uint64_t getNumSamples() const override { return samples.size(); }
+  uint64_t getNumBatches() const override {
+    return llvm::divideCeil(samples.size(), perBatch);
+  }
+  uint64_t getHash() const override { return 0; }
+  llvm::Expected<SampleBatch> read(uint64_t index) override {
+    SampleBatch batch;
+    std::vector<char> &data = batch.data.emplace_back();
+    int64_t count = 0;
+    for (size_t i = index * perBatch;
+         i != std::min((index + 1) * perBatch, samples.size()); ++i) {
+      auto *bytes = reinterpret_cast<const char *>(samples[i].data());
+      data.insert(data.end(), bytes,
+                  bytes + samples[i].size() * sizeof(int64_t));
+      count += samples[i].size();
+    }
+    batch.dims.push_back({count});
+    batch.inputs.push_back(
+        makeTensor(llvm::ArrayRef(data), batch.dims[0], NIBBLE_INT64));
+    batch.place = "batch " + std::to_string(index);
+    return batch;
+  }
+
+private:
+  std::vector<std::vector<int64_t>> samples;
+};
+
 /// Makes runners of the model for token ids.
 class BlockModelTest : public testing::Test {
 protected:
@@ -110,22 +144,16 @@ protected:
   std::unique_ptr<BlockRunner>
   makeRunner(const BlockRunnerOptions &options = BlockRunnerOptions()) {
     module = parse(weights);
-    auto next = samples.begin();
     auto runner = createCompiledBlockRunner(
         *module,
-        [&]() -> llvm::Expected<std::optional<std::vector<SampleTensor>>> {
-          std::optional<std::vector<SampleTensor>> sample;
-          if (next == samples.end())
-            return sample;
-          SampleTensor tensor;
-          tensor.name = inputName;
-          tensor.dtype = dtype;
-          tensor.dims = {static_cast<int64_t>(next->size())};
-          auto *bytes = reinterpret_cast<const char *>(next->data());
-          tensor.data.assign(bytes, bytes + next->size() * sizeof(int64_t));
-          ++next;
-          sample.emplace().push_back(std::move(tensor));
-          return sample;
+        [&](std::vector<ModelInput> inputs)
+            -> llvm::Expected<std::unique_ptr<SampleReader>> {
+          EXPECT_EQ(inputs.size(), 1u);
+          EXPECT_EQ(inputs.front().name, "ids");
+          EXPECT_EQ(inputs.front().dtype, NIBBLE_INT64);
+          if (samples.empty())
+            return llvm::createStringError("no sample");
+          return std::make_unique<IdReader>(samples);
         },
         options);
     if (failed(runner))
@@ -133,8 +161,8 @@ protected:
     return std::move(*runner);
   }
 
-  /// All results of the model, compiled as usual, for all samples at once: the
-  /// number of rows decides in which order products are added up.
+  /// All results of the model, compiled as usual, one batch after the other:
+  /// the number of rows decides in which order products are added up.
   std::vector<Weight> runWhole(const Weights &weights) {
     auto whole = parse(weights);
     CompileOptions options;
@@ -146,18 +174,20 @@ protected:
     auto model = compiler.makeExecutable(*whole);
     if (failed(model))
       return results;
-    std::vector<int64_t> ids;
-    for (const std::vector<int64_t> &sample : samples)
-      llvm::append_range(ids, sample);
-    int64_t size = ids.size();
-    auto outputs =
-        (*model)->run({makeTensor(llvm::ArrayRef<int64_t>(ids), size)});
-    if (!outputs) {
-      errors += toString(outputs.takeError());
-      return results;
+    IdReader reader(samples);
+    for (uint64_t i = 0; i != reader.getNumBatches(); ++i) {
+      llvm::Expected<SampleBatch> batch = reader.read(i);
+      if (!batch)
+        return results;
+      auto outputs = (*model)->run(batch->inputs);
+      if (!outputs) {
+        errors += toString(outputs.takeError());
+        return results;
+      }
+      results.resize(outputs->size());
+      for (auto [result, output] : llvm::zip_equal(results, *outputs))
+        llvm::append_range(result, CompiledModel::elements<float>(output));
     }
-    for (const nibble_tensor &output : *outputs)
-      results.push_back(CompiledModel::elements<float>(output).vec());
     return results;
   }
 
@@ -181,8 +211,6 @@ protected:
   Weights weights = makeWeights(3);
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::vector<std::vector<int64_t>> samples = {{1, 2, 3}, {4}, {9, 0, 7, 5}};
-  std::string inputName = "ids";
-  int32_t dtype = NIBBLE_INT64;
 };
 
 } // namespace nibble::test

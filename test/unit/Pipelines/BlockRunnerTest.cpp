@@ -30,7 +30,7 @@ TEST_F(BlockRunnerTest, FindsBlocksAndStages) {
                                              "1.g@2/4", "1.u@2/5", "1.d@3/6",
                                              "2.g@4/7", "2.u@4/8", "2.d@5/9"}));
   EXPECT_EQ(runner->getNumSamples(), 3u);
-  EXPECT_EQ(runner->getNumBatches(), 1u);
+  EXPECT_EQ(runner->getNumBatches(), 2u);
 }
 
 /// Each stage sees what an ordinary compilation computes of a model that has
@@ -108,27 +108,21 @@ TEST_F(BlockRunnerTest, StagesAreRunInOrder) {
   EXPECT_EQ(errors, "stage 1 was asked for after a later one or a second time");
 }
 
-TEST_F(BlockRunnerTest, BadSamplesAreErrors) {
-  dtype = NIBBLE_INT32;
-  EXPECT_FALSE(makeRunner());
-  EXPECT_EQ(errors, "sample 1: input 'ids' has elements of int32, the model "
-                    "expects int64\n");
-  dtype = NIBBLE_INT64;
-  inputName = "tokens";
-  errors.clear();
-  EXPECT_FALSE(makeRunner());
-  EXPECT_EQ(errors, "sample 1: the model has no input 'tokens': its inputs are "
-                    "ids\n");
-  inputName = "ids";
-  errors.clear();
-  samples = {{1}, {}};
-  EXPECT_FALSE(makeRunner());
-  EXPECT_EQ(errors, "sample 2: input 'ids' has shape [0], the model expects at "
-                    "least one element\n");
-  errors.clear();
+TEST_F(BlockRunnerTest, SamplesThatCantBeReadAreErrors) {
   samples.clear();
   EXPECT_FALSE(makeRunner());
-  EXPECT_EQ(errors, "there is no sample in the data\n");
+  EXPECT_EQ(errors, "no sample\n");
+}
+
+TEST_F(BlockRunnerTest, BatchesHaveManyRows) {
+  ModelInput tokens{"ids", NIBBLE_INT64, {-1, -1}};
+  EXPECT_EQ(chooseBatch(tokens, 512), 4);
+  EXPECT_EQ(chooseBatch(tokens, 4096), 1);
+  EXPECT_EQ(chooseBatch(ModelInput{"x", NIBBLE_FLOAT, {-1, 3, 32, 32}}, 512),
+            64);
+  EXPECT_EQ(chooseBatch(ModelInput{"x", NIBBLE_FLOAT, {-1, 3, 224, 224}}, 512),
+            1);
+  EXPECT_EQ(chooseBatch({}, 512), 1);
 }
 
 /// The message is the one of the layer, although its code is shared.
@@ -137,7 +131,7 @@ TEST_F(BlockRunnerTest, ChecksOfTheModelSpeak) {
   auto runner = makeRunner();
   ASSERT_TRUE(runner) << errors;
   collect(*runner, 1);
-  EXPECT_EQ(errors, "running the samples: block 0: too many rows");
+  EXPECT_EQ(errors, "with batch 0: block 0: too many rows");
 }
 
 /// Pieces of equal blocks are one piece of code, whatever their weights are and

@@ -282,8 +282,7 @@ llvm::Error Collector::Implementation::addLayer(LayerState &layer,
             values, dims, *what.window, options.threads))
       return error;
   } else {
-    layer.hessian->addRows(0, values.data(), outer, layer.channels,
-                           options.threads);
+    layer.hessian->addRows(0, values.data(), outer, options.threads);
   }
   layer.hessian->release();
   return llvm::Error::success();

@@ -7,13 +7,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "HessianSum.h"
-#include "nibble/Support/Parallel.h"
+#include "nibble/Quantizer/DenseMath.h"
 #include "nibble/Support/Size.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/Errno.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include <Eigen/Core>
 #include <algorithm>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,15 +20,6 @@
 
 using namespace nibble;
 using namespace nibble::calibration;
-
-/// Columns of a tile, the unit of work of a thread, and rows that are
-/// multiplied at once. Both decide in which order floats are added.
-static constexpr int64_t tileSize = 128, rowBlock = 512;
-
-using RowMajor =
-    Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using Rows = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
-using Sums = Eigen::Map<RowMajor, 0, Eigen::OuterStride<>>;
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -99,44 +89,20 @@ void HessianSum::release() {
 //===----------------------------------------------------------------------===//
 
 void HessianSum::addRows(int64_t group, const float *rows, int64_t numRows,
-                         int64_t stride, unsigned threads) {
-  int64_t tiles = (size + tileSize - 1) / tileSize;
-  float *sum = sums + group * size * size;
-  auto addTile = [&](int64_t row, int64_t column) {
-    int64_t i = row * tileSize, j = column * tileSize;
-    int64_t height = std::min(tileSize, size - i);
-    int64_t width = std::min(tileSize, size - j);
-    Sums tile(sum + i * size + j, height, width, Eigen::OuterStride<>(size));
-    for (int64_t first = 0; first < numRows; first += rowBlock) {
-      int64_t count = std::min(rowBlock, numRows - first);
-      const float *block = rows + first * stride;
-      Rows left(block + i, count, height, Eigen::OuterStride<>(stride));
-      Rows right(block + j, count, width, Eigen::OuterStride<>(stride));
-      tile.noalias() += left.transpose() * right;
-    }
-  };
-  // Pairs of tiles on and above the diagonal, by rows.
-  parallelFor(tiles * (tiles + 1) / 2, 1, threads,
-              [&](int64_t first, int64_t last) {
-                for (int64_t pair = first; pair != last; ++pair) {
-                  int64_t row = 0, before = 0;
-                  while (pair >= before + tiles - row)
-                    before += tiles - row++;
-                  addTile(row, row + pair - before);
-                }
-              });
+                         unsigned threads) {
+  quantizer::addOuterProducts({rows, numRows, size, size}, getSums(group),
+                              threads);
 }
 
 llvm::Error HessianSum::addWindows(llvm::ArrayRef<float> input,
                                    llvm::ArrayRef<int64_t> dims,
                                    const WindowShape &window,
                                    unsigned threads) {
-  return forEachWindow(input, dims, window,
-                       [&](const ActivationRows &rows) -> llvm::Error {
-                         addRows(rows.group, rows.values.data(), rows.rows,
-                                 rows.columns, threads);
-                         return llvm::Error::success();
-                       });
+  return forEachWindow(
+      input, dims, window, [&](const ActivationRows &rows) -> llvm::Error {
+        addRows(rows.group, rows.values.data(), rows.rows, threads);
+        return llvm::Error::success();
+      });
 }
 
 void HessianSum::readRow(int64_t group, int64_t row, float *values) const {

@@ -33,10 +33,10 @@ public:
   uint64_t getBytes() const { return size * size * sizeof(float); }
   bool isSpilled() const { return file >= 0; }
 
-  /// Adds x x^T for rows x of `size` floats, `stride` floats apart, to the sum
-  /// of group `group`. The result does not depend on the number of threads.
+  /// Adds x x^T for dense rows x of `size` floats to the sum of group `group`.
+  /// The result does not depend on the number of threads.
   void addRows(int64_t group, const float *rows, int64_t numRows,
-               int64_t stride, unsigned threads);
+               unsigned threads);
   /// Adds the windows of a convolution: `input` is dense, [N, C, spatial...].
   llvm::Error addWindows(llvm::ArrayRef<float> input,
                          llvm::ArrayRef<int64_t> dims,

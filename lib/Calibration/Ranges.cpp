@@ -97,18 +97,16 @@ static double getDivergence(const std::vector<float> &p,
   return divergence;
 }
 
-Range nibble::calibration::chooseEntropy(const BinnedCounts &histogram,
-                                         int64_t quantizedBins) {
+std::vector<double>
+nibble::calibration::getDivergences(const BinnedCounts &histogram,
+                                    int64_t quantizedBins) {
   llvm::ArrayRef<uint64_t> counts = histogram.counts;
   auto bins = static_cast<int64_t>(counts.size());
-  int64_t zero = bins / 2, least = quantizedBins / 2;
+  int64_t zero = bins / 2;
   std::vector<uint64_t> before(bins + 1);
   std::partial_sum(counts.begin(), counts.end(), before.begin() + 1);
-  double best = std::numeric_limits<double>::infinity();
-  Range chosen = {
-      static_cast<float>(histogram.getEdge(std::max<int64_t>(zero - least, 0))),
-      static_cast<float>(histogram.getEdge(std::min(zero + least + 1, bins)))};
-  for (int64_t half = least; half <= zero; ++half) {
+  std::vector<double> divergences;
+  for (int64_t half = quantizedBins / 2; half <= zero; ++half) {
     int64_t start = zero - half, end = std::min(zero + half + 1, bins);
     int64_t size = end - start, merged = size / quantizedBins;
     llvm::ArrayRef<uint64_t> slice = counts.slice(start, size);
@@ -132,16 +130,24 @@ Range nibble::calibration::chooseEntropy(const BinnedCounts &histogram,
             q.begin() + first, q.begin() + last,
             std::trunc(static_cast<double>(sum) / static_cast<double>(used)));
     }
-    if (!smooth(p) || !smooth(q))
-      continue;
-    double divergence = getDivergence(p, q);
-    if (divergence < best) {
-      best = divergence;
-      chosen = {static_cast<float>(histogram.getEdge(start)),
-                static_cast<float>(histogram.getEdge(end))};
-    }
+    divergences.push_back(smooth(p) && smooth(q)
+                              ? getDivergence(p, q)
+                              : std::numeric_limits<double>::infinity());
   }
-  return chosen;
+  return divergences;
+}
+
+Range nibble::calibration::chooseEntropy(const BinnedCounts &histogram,
+                                         int64_t quantizedBins) {
+  std::vector<double> divergences = getDivergences(histogram, quantizedBins);
+  auto bins = static_cast<int64_t>(histogram.counts.size());
+  int64_t half = quantizedBins / 2 +
+                 (std::min_element(divergences.begin(), divergences.end()) -
+                  divergences.begin());
+  int64_t zero = bins / 2;
+  return {
+      static_cast<float>(histogram.getEdge(zero - half)),
+      static_cast<float>(histogram.getEdge(std::min(zero + half + 1, bins)))};
 }
 
 Range nibble::calibration::chooseMSE(const Histogram &histogram, float min,

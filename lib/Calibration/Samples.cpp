@@ -33,6 +33,11 @@ std::vector<ModelInput> ModelInput::getAll(const nibble_model *model) {
     input.name = info->name;
     input.dtype = info->dtype;
     input.dims.assign(info->dims, info->dims + info->rank);
+    // A past that is observed is no cache of the binary: names tell, as they
+    // do in Python.
+    if (StringRef(info->name).starts_with("past_key_values.") &&
+        info->rank == 4)
+      input.growingAxis = 2;
   }
   for (size_t i = 0; i != nibble_model_cache_count(model); ++i) {
     const nibble_cache_info *cache = nibble_model_cache(model, i);

@@ -10,10 +10,13 @@
 #include "nibble/Support/Suggest.h"
 #include "nibble/Support/YAMLReader.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <charconv>
 #include <cmath>
+#include <mutex>
 
 using namespace nibble;
 using namespace nibble::calibration;
@@ -353,4 +356,38 @@ llvm::Expected<Statistics> Statistics::read(StringRef path) {
     return llvm::createStringError("can't read '" + path +
                                    "': " + buffer.getError().message());
   return parse((*buffer)->getBuffer(), path);
+}
+
+namespace {
+/// Files that were read, for as long as somebody uses them.
+struct Cache {
+  struct Entry {
+    llvm::sys::TimePoint<> modified;
+    uint64_t size = 0;
+    std::weak_ptr<const Statistics> statistics;
+  };
+  std::mutex mutex;
+  llvm::StringMap<Entry> entries;
+};
+} // namespace
+
+llvm::Expected<std::shared_ptr<const Statistics>>
+Statistics::readShared(StringRef path) {
+  static Cache cache;
+  std::lock_guard<std::mutex> lock(cache.mutex);
+  llvm::sys::fs::file_status status;
+  if (std::error_code ec = llvm::sys::fs::status(path, status))
+    return llvm::createStringError("can't read '" + path +
+                                   "': " + ec.message());
+  Cache::Entry &entry = cache.entries[path];
+  auto known = entry.statistics.lock();
+  if (known && entry.modified == status.getLastModificationTime() &&
+      entry.size == status.getSize())
+    return known;
+  auto read = Statistics::read(path);
+  if (!read)
+    return read.takeError();
+  auto result = std::make_shared<const Statistics>(std::move(*read));
+  entry = {status.getLastModificationTime(), status.getSize(), result};
+  return result;
 }

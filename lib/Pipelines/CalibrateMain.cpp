@@ -43,7 +43,7 @@ struct CommandLine {
       "data",
       cl::desc("calibration data: .npz, .npy, .pb, .bin, or a folder of them; "
                "may be repeated"),
-      cl::value_desc("PATH"), cl::CommaSeparated, cl::cat(general)};
+      cl::value_desc("PATH"), cl::cat(general)};
   cl::opt<std::string> outputFile{
       "o",
       cl::desc("the statistics; Hessians go to STATS.hessians.safetensors"),
@@ -276,7 +276,11 @@ int nibble::calibrateMain(int argc, char **argv) {
     context.setThreadPool(*pool);
   }
   context.printOpOnDiagnostic(false);
-  ScopedDiagnosticHandler diagnostics(&context, printDiagnostic);
+  ScopedDiagnosticHandler diagnostics(&context, [](Diagnostic &diagnostic) {
+    // Remarks are about code that nobody keeps.
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+      printDiagnostic(diagnostic);
+  });
   Calibrator calibrator(&context, *options);
   return failed(calibrator.run());
 }

@@ -178,7 +178,7 @@ LogicalResult Calibrator::writeCheckpoint() {
 LogicalResult Calibrator::resume() {
   std::string path = getCheckpointPath();
   if (!llvm::sys::fs::exists(path)) {
-    emitRemark(UnknownLoc::get(context))
+    emitWarning(UnknownLoc::get(context))
         << "there is no checkpoint '" << path << "': starting from the begin";
     return success();
   }

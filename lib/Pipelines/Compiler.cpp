@@ -285,6 +285,15 @@ LogicalResult Compiler::lower(ModuleOp module) {
       (last < Phase::Quantized || (done && *done > Phase::Quantized)))
     return module.emitError() << "--report needs the phase quantized: this "
                                  "compilation stops before it or starts after";
+  // Whether statistics are of this model is the same for all who read them.
+  std::shared_ptr<const calibration::Statistics> statistics;
+  if (!options.calibrationFile.empty()) {
+    auto loaded =
+        loadStatistics(module, options.calibrationFile, "--calibration");
+    if (failed(loaded))
+      return failure();
+    statistics = std::move(*loaded);
+  }
   requestReport(module);
   Progress *progress = Progress::getCurrent();
   int first = done ? static_cast<int>(*done) + 1 : 0;

@@ -11,6 +11,7 @@ All work is done by compiled models and by the compiler; this package calls them
 converts checkpoints to ONNX, splits text into tokens and chooses tokens.
 """
 
+from .calibration import calibrate
 from .compiler import QuantizationConfig, Rule, compile, load
 from .errors import CompileError, ContextOverflowError, Diagnostic, NibbleError
 from .export import (
@@ -56,6 +57,7 @@ __all__ = [
     "Tokenizer",
     "build_gpt2",
     "build_llama",
+    "calibrate",
     "compile",
     "empty_cache",
     "export_model",

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from . import cli_report
+from .calibration import calibrate
 from .cli_text import add_verbs
-from .errors import NibbleError
+from .errors import CompileError, NibbleError
 from .export import DecoderOptions, export_model
 from .runtime import Model
 from .tokenizer import Tokenizer
@@ -35,6 +36,28 @@ def _export(args: argparse.Namespace) -> None:
             args.merge_adapter,
         )
     )
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    options = [f"--threads={args.threads}", *args.option]
+    options += [f"--window={args.window}"] if args.window else []
+    options += ["--layers-only"] if args.layers_only else []
+    options += ["--resume"] if args.resume else []
+    try:
+        calibrate(
+            args.model,
+            args.data,
+            args.output,
+            method=args.method,
+            hessian=args.hessian,
+            samples=args.samples,
+            tokenizer=args.tokenizer,
+            options=options,
+            show=True,
+        )
+    except CompileError as error:
+        # The tool has said what is wrong.
+        raise SystemExit(error.status) from None
 
 
 def _load_inputs(pairs: list[str]) -> dict[str, np.ndarray]:
@@ -116,6 +139,30 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
 
     cli_report.add_verb(verbs)
+    calibration = verbs.add_parser(
+        "calibrate",
+        help="run a model over data or texts and keep statistics of its values",
+    )
+    calibration.add_argument("model", help="an ONNX file")
+    calibration.add_argument("--data", action="append", required=True, metavar="PATH")
+    calibration.add_argument("-o", "--output", required=True, metavar="STATS")
+    calibration.add_argument("--method", default="minmax")
+    calibration.add_argument("--hessian", action="store_true")
+    calibration.add_argument("--samples", type=int, default=0, metavar="N")
+    calibration.add_argument("--tokenizer", help="file or folder; default: beside the model")
+    calibration.add_argument("--window", type=int, metavar="N", help="tokens of a sample")
+    calibration.add_argument("--layers-only", action="store_true", help="no ranges of tensors")
+    calibration.add_argument("--resume", action="store_true")
+    calibration.add_argument("--threads", type=int, default=0, metavar="N")
+    calibration.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="any other option of nibble-calibrate, as --option=--bins=2048",
+    )
+    calibration.set_defaults(run=_calibrate)
+
     add_verbs(verbs)
     return parser
 

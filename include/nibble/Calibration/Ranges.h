@@ -46,8 +46,15 @@ Range choosePercentile(const BinnedCounts &counts, double percentile,
 /// ONNX Runtime's entropy: of all ranges around zero, that whose distribution,
 /// reduced to `quantizedBins` bins, has the least Kullback-Leibler divergence
 /// from the distribution with everything outside moved to the ends. Empty bins
-/// count 1e-4. Source: S. Migacz, 8-bit Inference with TensorRT, GTC 2017.
+/// count 1e-4. Sums are exact here; ONNX Runtime's are of floats, which decide
+/// where divergences are nearly equal. Source: S. Migacz, 8-bit Inference with
+/// TensorRT, GTC 2017.
 Range chooseEntropy(const BinnedCounts &counts, int64_t quantizedBins);
+
+/// The divergences among which `chooseEntropy` chooses: the first is of
+/// `quantizedBins / 2` bins on either side of zero, the last of all.
+std::vector<double> getDivergences(const BinnedCounts &counts,
+                                   int64_t quantizedBins);
 
 /// The range [min, max], shrunk in steps of a hundredth down to four fifths,
 /// with the least sum of |x - q(x)|^2.4 for codes of 8 bits; the search ends

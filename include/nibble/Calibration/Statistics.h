@@ -177,6 +177,10 @@ public:
 
   /// Reads a file. Errors are "FILE:LINE:COLUMN: what is wrong".
   static llvm::Expected<Statistics> read(llvm::StringRef path);
+  /// The same, once for all who use a file at the same time, as long as it does
+  /// not change.
+  static llvm::Expected<std::shared_ptr<const Statistics>>
+  readShared(llvm::StringRef path);
   /// Reads a text; `fileName` is for messages and for finding Hessians.
   static llvm::Expected<Statistics> parse(llvm::StringRef text,
                                           llvm::StringRef fileName);

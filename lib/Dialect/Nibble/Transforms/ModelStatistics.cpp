@@ -9,9 +9,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Runtime/Hash.h"
-#include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FileSystem.h"
-#include <mutex>
 
 using namespace mlir;
 
@@ -47,39 +44,6 @@ public:
 private:
   NibbleHash hash;
 };
-
-/// Files that were read, for as long as somebody uses them.
-struct Cache {
-  struct Entry {
-    llvm::sys::TimePoint<> modified;
-    uint64_t size = 0;
-    std::weak_ptr<const calibration::Statistics> statistics;
-  };
-  std::mutex mutex;
-  llvm::StringMap<Entry> entries;
-};
-
-llvm::Expected<std::shared_ptr<const calibration::Statistics>>
-readOnce(StringRef path) {
-  static Cache cache;
-  std::lock_guard<std::mutex> lock(cache.mutex);
-  llvm::sys::fs::file_status status;
-  if (std::error_code ec = llvm::sys::fs::status(path, status))
-    return llvm::createStringError("can't read '" + path +
-                                   "': " + ec.message());
-  Cache::Entry &entry = cache.entries[path];
-  auto known = entry.statistics.lock();
-  if (known && entry.modified == status.getLastModificationTime() &&
-      entry.size == status.getSize())
-    return known;
-  auto read = calibration::Statistics::read(path);
-  if (!read)
-    return read.takeError();
-  auto result =
-      std::make_shared<const calibration::Statistics>(std::move(*read));
-  entry = {status.getLastModificationTime(), status.getSize(), result};
-  return result;
-}
 
 } // namespace
 
@@ -117,7 +81,7 @@ loadStatistics(ModuleOp module, StringRef path, const Twine &reason) {
     return emitError(loc) << reason
                           << " needs calibration data: run nibble-calibrate "
                              "and give its result with --calibration";
-  auto statistics = readOnce(path);
+  auto statistics = calibration::Statistics::readShared(path);
   if (!statistics)
     return emitError(loc) << llvm::toString(statistics.takeError());
   auto hash = module->getAttrOfType<IntegerAttr>(modelHashAttrName);

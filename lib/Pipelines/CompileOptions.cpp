@@ -129,10 +129,10 @@ llvm::Error CompileOptions::validate() const {
         "--target=cuda is not available in this build: use --target=cpu");
   if (auto error = checkChoice("compute", compute, {"f32", "bf16", "int8"}))
     return error;
-  if (compute != "f32")
+  if (compute == "int8")
     return llvm::createStringError("--compute=" + compute +
                                    " is not available in this build: use "
-                                   "--compute=f32");
+                                   "--compute=f32 or bf16");
   if (march != "native" &&
       !llvm::is_contained(target::CpuTarget::getChoices(), march))
     return llvm::createStringError(

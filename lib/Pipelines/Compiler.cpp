@@ -201,7 +201,13 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
         ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512dq", "avx512vl"},
         [&](StringRef feature) { return cpu->has(feature); });
     bool vnni = cpu->has(avx512 ? "avx512vnni" : "avxvnni");
-    buildVectorPipeline(passes, {avx512, cpu->has("fma"), vnni});
+    bool tiles = options.compute == "bf16" && avx512 && cpu->has("amx-tile") &&
+                 cpu->has("amx-bf16") && cpu->has("avx512bf16");
+    if (options.compute == "bf16" && !tiles)
+      emitRemark(module.getLoc())
+          << "--compute=bf16 changes nothing for '" << options.march
+          << "': only AMX multiplies bf16, and this target has none";
+    buildVectorPipeline(passes, {avx512, cpu->has("fma"), vnni, tiles});
     break;
   }
   case Phase::LLVM:

@@ -150,8 +150,8 @@ void nibble::registerPipelines() {
   PassPipelineRegistration<VectorPipelineOptions>(
       "nibble-vector-pipeline", "Phase vector: buffers and generated kernels",
       [](OpPassManager &passes, const VectorPipelineOptions &options) {
-        buildVectorPipeline(passes,
-                            {options.avx512, options.fma, options.vnni});
+        buildVectorPipeline(
+            passes, {options.avx512, options.fma, options.vnni, options.tiles});
       });
   PassPipelineRegistration<>("nibble-llvm-pipeline",
                              "Phase llvm: the LLVM dialect with OpenMP",

@@ -8,7 +8,7 @@
 
 #include "Internal.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -69,16 +69,29 @@ static bool hasFeature(const char *name, uint32_t saved) { return false; }
 static bool requestTiles(void) { return false; }
 #endif
 
+int32_t nibble_rt_has_tiles(void) {
+  // 0: not known yet. Threads that find out at the same time find the same.
+  static _Atomic int32_t state;
+  int32_t known = atomic_load_explicit(&state, memory_order_relaxed);
+  if (!known) {
+    uint32_t saved = savedState();
+    bool has = hasFeature("amx-tile", saved) && hasFeature("amx-bf16", saved) &&
+               requestTiles();
+    known = has ? 1 : -1;
+    atomic_store_explicit(&state, known, memory_order_relaxed);
+  }
+  return known > 0;
+}
+
 nibble_status nibbleCheckCpu(const char *model, const char *target,
                              const char *const *features, size_t count,
                              NibbleError *error) {
   char missing[NibbleErrorSize / 2] = "";
   size_t length = 0;
-  bool tiles = false;
   uint32_t saved = savedState();
   for (size_t i = 0; i != count; ++i) {
-    tiles |= strcmp(features[i], "amx-tile") == 0;
-    if (hasFeature(features[i], saved))
+    // Code that uses tiles asks for them first: nibble_rt_has_tiles.
+    if (strncmp(features[i], "amx-", 4) == 0 || hasFeature(features[i], saved))
       continue;
     int n = snprintf(missing + length, sizeof(missing) - length, "%s%s",
                      length ? ", " : "", features[i]);
@@ -91,11 +104,5 @@ nibble_status nibbleCheckCpu(const char *model, const char *target,
         "model '%s' was compiled for '%s', and this CPU lacks: %s; compile it "
         "with a --march that this CPU has (e.g. --march=native here)",
         model, target, missing);
-  if (tiles && !requestTiles())
-    return nibbleSetError(
-        error, NIBBLE_UNSUPPORTED_CPU,
-        "model '%s' uses AMX, and the operating system does not let this "
-        "process use tile registers: %s",
-        model, strerror(errno));
   return NIBBLE_OK;
 }

@@ -104,8 +104,8 @@ nibble_status nibbleRunContext(nibble_context *context,
                                const nibble_tensor *inputs, size_t inputCount,
                                nibble_tensor *outputs, size_t outputCount);
 
-/// Check that the CPU and the operating system have all `features`, and ask for
-/// tile registers if they are among them.
+/// Check that the CPU and the operating system have all `features` but AMX's,
+/// which code asks for by itself.
 nibble_status nibbleCheckCpu(const char *model, const char *target,
                              const char *const *features, size_t count,
                              NibbleError *error);

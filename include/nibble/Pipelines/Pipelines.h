@@ -120,6 +120,9 @@ struct VectorPipelineOptions
                    llvm::cl::init(true)};
   Option<bool> vnni{*this, "vnni", llvm::cl::desc("the CPU has VNNI"),
                     llvm::cl::init(false)};
+  Option<bool> tiles{*this, "tiles",
+                     llvm::cl::desc("products in AMX tiles of bf16"),
+                     llvm::cl::init(false)};
 };
 
 /// `onnx`: old operator forms to the newest, shapes, folded constants, and

@@ -121,6 +121,10 @@ void nibble_rt_fail(const char *message) __attribute__((noreturn));
 /// text ends with it.
 void nibble_rt_note_value(int64_t value);
 
+/// Not 0 if this process may use AMX tiles of bf16: the CPU has them, and the
+/// operating system has granted them.
+int32_t nibble_rt_has_tiles(void);
+
 /// A handle of the current run, to be taken outside of a parallel region and
 /// used inside it. NULL outside of a run.
 void *nibble_rt_current_run(void);

@@ -40,7 +40,7 @@ struct ConvertNibbleToKernels
 
   void runOnOperation() override {
     SymbolTable table(getOperation());
-    KernelCalls kernels(table, CpuTarget{avx512, fma, vnni});
+    KernelCalls kernels(table, CpuTarget{avx512, fma, vnni, tiles});
     calls = &kernels;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {

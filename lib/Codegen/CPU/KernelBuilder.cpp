@@ -9,6 +9,7 @@
 #include "nibble/Codegen/CPU/KernelBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -125,6 +126,21 @@ Value KernelBuilder::fenced(Value x) {
   return LLVM::CallIntrinsicOp::create(
              b, loc, x.getType(), b.getStringAttr("llvm.arithmetic.fence"), x)
       .getResult(0);
+}
+
+Value KernelBuilder::hasTiles() {
+  constexpr StringLiteral name = "nibble_rt_has_tiles";
+  auto module = b.getBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  Type i32 = b.getI32Type();
+  if (!module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    func::FuncOp::create(b, loc, name, b.getFunctionType({}, i32)).setPrivate();
+  }
+  Value has = func::CallOp::create(b, loc, name, TypeRange(i32), ValueRange())
+                  .getResult(0);
+  Value no = arith::ConstantIntOp::create(b, loc, i32, 0);
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, has, no);
 }
 
 Value KernelBuilder::toF32(Value scale) {

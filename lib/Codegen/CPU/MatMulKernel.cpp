@@ -77,7 +77,14 @@ void MatMulEmitter::emit() {
       kb.eq(args.m, 1), [&] { emitVectorProduct(); },
       [&] {
         kb.ifThenElse(
-            kb.lt(kb.index(rows), args.m), [&] { emitManyRows(); },
+            kb.lt(kb.index(rows), args.m),
+            [&] {
+              if (!kb.target.tiles || !fitsTiles(spec))
+                return emitManyRows();
+              kb.ifThenElse(
+                  kb.hasTiles(), [&] { emitMatMulTiles(kb, spec, args); },
+                  [&] { emitManyRows(); });
+            },
             [&] {
               kb.ifThen(kb.lt(kb.index(0), args.m), [&] { emitFewRows(); });
             });
@@ -300,11 +307,8 @@ void MatMulEmitter::finish(Index panel, int64_t half, Index row,
     Value mask = columnMask(panel, half + v);
     Value x = sums[v];
     Index column = panel * panelWidth + (half + v) * lanes;
-    if (spec.epilogue.bias)
-      x = kb.fadd(x, kb.loadMasked(args.bias, column, mask));
     Index at = outAt(row, panel, half + v);
-    if (spec.epilogue.residual)
-      x = kb.fadd(x, kb.loadMasked(args.residual, at, mask));
+    x = addTerms(kb, spec.epilogue, args, x, column, at, mask);
     if (!KernelBuilder::isExpensive(spec.epilogue.activation))
       x = kb.emitActivation(spec.epilogue.activation, x);
     kb.storeMasked(x, args.out, at, mask);
@@ -410,6 +414,16 @@ void MatMulEmitter::emitManyRows() {
 }
 
 } // namespace
+
+Value addTerms(KernelBuilder &kb, const EpilogueSpec &spec,
+               const MatMulArguments &args, Value sums, Index column, Index at,
+               Value mask) {
+  if (spec.bias)
+    sums = kb.fadd(sums, kb.loadMasked(args.bias, column, mask));
+  if (spec.residual)
+    sums = kb.fadd(sums, kb.loadMasked(args.residual, at, mask));
+  return sums;
+}
 
 std::string EpilogueSpec::getName() const {
   std::string name;

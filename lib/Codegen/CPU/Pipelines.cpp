@@ -60,6 +60,7 @@ void populateKernelPipeline(OpPassManager &pm, const CpuTarget &target) {
   options.avx512 = target.avx512;
   options.fma = target.fma;
   options.vnni = target.vnni;
+  options.tiles = target.tiles;
   pm.addPass(createConvertNibbleToKernelsPass(options));
   // What is equal in many layers is lowered and compiled once.
   pm.addPass(createNibbleOutlineLoopsPass());
@@ -117,6 +118,8 @@ struct KernelPipelineOptions
                    llvm::cl::desc("The CPU has fused multiply-add")};
   Option<bool> vnni{*this, "vnni", llvm::cl::init(false),
                     llvm::cl::desc("The CPU has VNNI")};
+  Option<bool> tiles{*this, "tiles", llvm::cl::init(false),
+                     llvm::cl::desc("Products in AMX tiles of bf16")};
 };
 
 } // namespace
@@ -129,7 +132,8 @@ void registerCodegenCPU() {
   PassPipelineRegistration<KernelPipelineOptions>(
       "nibble-lower-to-vector", "Buffers to vector code",
       [](OpPassManager &pm, const KernelPipelineOptions &options) {
-        populateKernelPipeline(pm, {options.avx512, options.fma, options.vnni});
+        populateKernelPipeline(
+            pm, {options.avx512, options.fma, options.vnni, options.tiles});
       });
   PassPipelineRegistration<>("nibble-lower-to-llvm",
                              "Vector code to the LLVM dialect",

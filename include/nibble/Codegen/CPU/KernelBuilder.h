@@ -31,6 +31,9 @@ struct CpuTarget {
   bool fma = true;
   /// AVX-512 VNNI: sums of four products of bytes in one instruction.
   bool vnni = false;
+  /// Products of many rows in AMX tiles of bf16, where the runtime says that
+  /// this process may use them.
+  bool tiles = false;
 
   /// Rows of a register tile; its width is `tileVectors()` vectors.
   int64_t tileRows() const { return avx512 ? 8 : 4; }
@@ -108,6 +111,9 @@ public:
   mlir::Value both(mlir::Value a, mlir::Value b);
   mlir::Value f32(double value);
 
+  /// Whether this process may use AMX; asks the runtime.
+  mlir::Value hasTiles();
+
   // Vectors.
   mlir::Value splat(mlir::Value scalar, int64_t size = lanes);
   mlir::Value zeros() { return splat(f32(0.0)); }
@@ -118,8 +124,8 @@ public:
   mlir::Value fadd(mlir::Value a, mlir::Value b);
   mlir::Value fsub(mlir::Value a, mlir::Value b);
   mlir::Value fmul(mlir::Value a, mlir::Value b);
-  /// `x`, rounded: a product does not become part of a fused multiply-add, as it
-  /// may otherwise.
+  /// `x`, rounded: a product does not become part of a fused multiply-add, as
+  /// it may otherwise.
   mlir::Value fenced(mlir::Value x);
   /// A scale (f32, f16 or bf16, scalar or vector) as f32.
   mlir::Value toF32(mlir::Value scale);

@@ -53,6 +53,19 @@ struct MatMulArguments {
 void emitMatMul(KernelBuilder &kernel, const MatMulSpec &spec,
                 const MatMulArguments &arguments);
 
+/// The same in AMX tiles: input and weight are rounded to bf16 (but codes with
+/// one scale for a row are exact), sums are f32.
+void emitMatMulTiles(KernelBuilder &kernel, const MatMulSpec &spec,
+                     const MatMulArguments &arguments);
+/// False for groups that pairs of steps do not fit.
+bool fitsTiles(const MatMulSpec &spec);
+
+/// Adds bias and residual to 16 sums that belong at `at` of the result, in
+/// channel `column` and on.
+mlir::Value addTerms(KernelBuilder &kernel, const EpilogueSpec &spec,
+                     const MatMulArguments &arguments, mlir::Value sums,
+                     Index column, Index at, mlir::Value mask);
+
 /// Convolution of [batch, channels, D, H, W] with one group, `w` in panels, by
 /// implicit matrix product: blocks of 32 output positions are gathered with
 /// their neighbourhoods (on the stack, at most some hundred steps of the

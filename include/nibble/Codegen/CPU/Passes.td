@@ -38,7 +38,9 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
     Option<"fma", "fma", "bool", /*default=*/"true",
            "The CPU has fused multiply-add">,
     Option<"vnni", "vnni", "bool", /*default=*/"false",
-           "The CPU has VNNI, for vectors of the width that it is used with">
+           "The CPU has VNNI, for vectors of the width that it is used with">,
+    Option<"tiles", "tiles", "bool", /*default=*/"false",
+           "Matrix products of many rows in AMX tiles of bf16, if the process may">
   ];
   let statistics = [
     Statistic<"numKernels", "num-kernels", "Distinct kernels that were made">,

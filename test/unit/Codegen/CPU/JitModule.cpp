@@ -28,6 +28,8 @@
 #include <csetjmp>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace mlir;
 
@@ -41,6 +43,13 @@ static void *alignedAlloc(uint64_t alignment, uint64_t bytes) {
 }
 
 static void noteValue(int64_t) {}
+
+static bool tilesAllowed = true;
+/// As nibble_rt_has_tiles: Linux grants tiles on request only.
+static int32_t hasTiles() {
+  return tilesAllowed && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+void allowTiles(bool allowed) { tilesAllowed = allowed; }
 
 static void fail(const char *message) {
   failureMessage = message;
@@ -144,6 +153,7 @@ std::unique_ptr<JitModule> JitModule::create(const std::string &text,
     add("_mlir_memref_to_llvm_free", &free);
     add("nibble_rt_fail", &fail);
     add("nibble_rt_note_value", &noteValue);
+    add("nibble_rt_has_tiles", &hasTiles);
     return symbols;
   });
   return result;

@@ -57,6 +57,9 @@ private:
 /// and with VNNI, which only `integers` make a difference with.
 std::vector<codegen::CpuTarget> targetsOfThisMachine(bool integers = false);
 
+/// Whether code may use AMX from now on, if there is; by default yes.
+void allowTiles(bool allowed);
+
 std::vector<float> randomFloats(size_t count, unsigned seed);
 
 /// A quantized weight of `n` rows by `k`, and its meaning.

@@ -8,7 +8,9 @@
 
 #include "JitModule.h"
 
+#include "nibble/Quantizer/Scheme.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/TargetParser/Host.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -57,7 +59,13 @@ std::string makeModule(const Case &c) {
       text.types);
 }
 
-void check(const Case &c, codegen::CpuTarget target) {
+float roundToBF16(float x) {
+  return quantizer::bfloat16ToFloat(quantizer::floatToBFloat16(x));
+}
+
+/// With `tiles` products of more rows than a register tile of floats has are
+/// those of inputs rounded to bf16.
+void check(const Case &c, codegen::CpuTarget target, bool tiles = false) {
   SCOPED_TRACE(llvm::formatv("n={0} k={1} bits={2} group={3} zeros={4} "
                              "scale={5} {6} bias={7} residual={8} avx512={9}",
                              c.n, c.k, c.bits, c.group, c.zeros, c.scale,
@@ -100,16 +108,27 @@ void check(const Case &c, codegen::CpuTarget target) {
     ASSERT_TRUE(module->call("f", arguments));
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < c.n; ++j) {
-        double sum = 0, size = 1;
+        double sum = 0, rounded = 0, size = 1;
         for (int64_t k = 0; k < c.k; ++k) {
-          double product = double(x[i * c.k + k]) * weight[j * c.k + k];
+          float activation = x[i * c.k + k], w = weight[j * c.k + k];
+          double product = double(activation) * w;
           sum += product;
           size += std::fabs(product);
+          // Codes are exact, if their scale comes after the sum.
+          bool isExact = c.bits != 32 && c.group <= 0;
+          rounded +=
+              double(roundToBF16(activation)) * (isExact ? w : roundToBF16(w));
         }
-        sum += c.bias ? b[j] : 0;
-        sum += c.residual ? r[i * c.n + j] : 0;
-        ASSERT_NEAR(y[i * c.n + j], applyActivation(c.activation, sum),
-                    size * 1e-6)
+        double rest = c.bias ? b[j] : 0;
+        rest += c.residual ? r[i * c.n + j] : 0;
+        double want = applyActivation(c.activation, sum + rest);
+        if (tiles && m > 12) {
+          // Two roundings of 8 bits each.
+          ASSERT_NEAR(y[i * c.n + j], want, size * 0x1p-8)
+              << "row " << i << ", column " << j;
+          want = applyActivation(c.activation, rounded + rest);
+        }
+        ASSERT_NEAR(y[i * c.n + j], want, size * (tiles ? 2e-6 : 1e-6))
             << "row " << i << ", column " << j;
       }
     for (int64_t j = 0; j < c.n; ++j)
@@ -131,6 +150,33 @@ TEST(MatMul, Float) {
     check({33, 50, 32, 0, false, "", "none", true, false}, target);
     check({300, 601, 32, 0, false, "", "none", true, true}, target);
   }
+}
+
+TEST(MatMul, TilesOfBF16) {
+  auto features = llvm::sys::getHostCPUFeatures();
+  for (const char *feature : {"amx-bf16", "avx512bf16", "avx512vl"})
+    if (!features.lookup(feature))
+      GTEST_SKIP() << "this CPU lacks " << feature;
+  codegen::CpuTarget target;
+  target.tiles = true;
+  const Case cases[] = {
+      {33, 50, 32, 0, false, "", "none", true, false},
+      {70, 601, 32, 0, false, "", "gelu", true, true},
+      {1, 7, 4, -1, false, "f16", "none", false, false},
+      {100, 576, 8, -1, false, "f32", "none", true, true},
+      {64, 129, 8, -1, true, "f16", "none", false, false},
+      {70, 72, 2, 32, true, "f16", "relu", false, false},
+      {70, 200, 3, 32, false, "bf16", "none", false, false},
+      {65, 530, 4, 128, false, "f16", "none", true, false},
+      // Blocks of steps, and a group that ends in the middle of a tile.
+      {40, 4131, 4, 46, true, "f16", "silu", true, true},
+      // Not for tiles: pairs of steps with two scales.
+      {40, 90, 4, 15, false, "f16", "none", false, false}};
+  for (const Case &c : cases)
+    check(c, target, c.group != 15);
+  allowTiles(false);
+  check(cases[3], target);
+  allowTiles(true);
 }
 
 TEST(MatMul, Shapes) {

@@ -105,8 +105,8 @@ struct CommandLine {
   cl::opt<int64_t> groupSize{
       "group-size",
       cl::desc("weights that share a scale; -1: a whole output channel "
-               "(default 128)"),
-      cl::value_desc("N"), cl::init(defaults.groupSize), cl::cat(quantization)};
+               "(default 128, of NF4 and FP4 64)"),
+      cl::value_desc("N"), cl::cat(quantization)};
   cl::opt<bool> symmetric{"symmetric",
                           cl::desc("no zero points (this is the default)"),
                           cl::cat(quantization)};
@@ -118,7 +118,8 @@ struct CommandLine {
       cl::cat(quantization)};
   cl::opt<std::string> scaleType{
       "scale-type",
-      cl::desc("type of the scales: f16, bf16, f32 (default f16)"),
+      cl::desc("type of the scales: f16, bf16, f32 (default f16, of NF4 and "
+               "FP4 f32)"),
       cl::value_desc("TYPE"), cl::init(defaults.scaleType),
       cl::cat(quantization)};
   cl::opt<std::string> outlierThreshold{
@@ -126,6 +127,10 @@ struct CommandLine {
       cl::desc("LLM.int8: activations of at least this magnitude are outliers "
                "and stay floats (default 6); 0: none do"),
       cl::value_desc("X"), cl::init(defaults.outlierThreshold),
+      cl::cat(quantization)};
+  cl::opt<bool> doubleQuant{
+      "double-quant",
+      cl::desc("scales in 8 bits, with a float32 scale for 256 of them"),
       cl::cat(quantization)};
   cl::opt<std::string> head{
       "head",
@@ -278,7 +283,8 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.dims.assign(dims.begin(), dims.end());
   options.quantize = quantize;
   options.method = method;
-  options.groupSize = groupSize;
+  if (groupSize.getNumOccurrences())
+    options.groupSize = groupSize.getValue();
   if (symmetric && asymmetric)
     return llvm::createStringError(
         "--symmetric and --asymmetric exclude each other: give one of them");
@@ -286,6 +292,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.scaleRule = scaleRule;
   options.outlierThreshold = outlierThreshold;
   options.scaleType = scaleType;
+  options.doubleQuant = doubleQuant;
   options.head = head;
   options.configFile = config;
   options.allowUnfused = allowUnfused;

@@ -141,17 +141,19 @@ llvm::Error CompileOptions::validate() const {
   if (auto error =
           checkChoice("weights", weights, {"auto", "embedded", "sidecar"}))
     return error;
-  if (auto error = checkChoice("scale-type", scaleType, {"f16", "bf16", "f32"}))
-    return error;
+  if (scaleType != "default")
+    if (auto error =
+            checkChoice("scale-type", scaleType, {"f16", "bf16", "f32"}))
+      return error;
   if (auto error =
           checkChoice("progress", progress, {"auto", "always", "never"}))
     return error;
   if (auto error =
           checkChoice("activation-type", activationType, {"uint8", "int8"}))
     return error;
-  if (groupSize < -1 || groupSize == 0)
+  if (groupSize && (*groupSize < -1 || *groupSize == 0))
     return llvm::createStringError(
-        "--group-size=" + llvm::itostr(groupSize) +
+        "--group-size=" + llvm::itostr(*groupSize) +
         " is not a group: expected a number of weights, or -1 for one group "
         "per output channel");
   EmitKind kind = getEmitKind();

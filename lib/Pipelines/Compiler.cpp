@@ -96,9 +96,10 @@ FailureOr<target::CpuTarget> Compiler::getCpu() {
 void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.scheme = options.quantize;
   quantize.method = options.method;
-  quantize.groupSize = options.groupSize;
+  quantize.groupSize = options.groupSize.value_or(0);
   quantize.symmetric = options.symmetric;
   quantize.scaleType = options.scaleType;
+  quantize.doubleQuant = options.doubleQuant;
   quantize.scaleRule = options.scaleRule;
   quantize.head = options.head;
   quantize.outlierThreshold = options.outlierThreshold;
@@ -331,13 +332,19 @@ static std::string describeOptions(const CompileOptions &options) {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << "--quantize=" << options.quantize;
-  if (options.quantize != "none" || !options.configFile.empty())
-    os << " --method=" << options.method
-       << " --group-size=" << options.groupSize
-       << (options.symmetric ? " --symmetric" : " --asymmetric")
-       << " --scale-type=" << options.scaleType
-       << " --scale-rule=" << options.scaleRule << " --head=" << options.head
-       << " --outlier-threshold=" << options.outlierThreshold;
+  if (options.quantize != "none" || !options.configFile.empty()) {
+    os << " --method=" << options.method;
+    // What is not given depends on the scheme of the layer.
+    if (options.groupSize)
+      os << " --group-size=" << *options.groupSize;
+    os << (options.symmetric ? " --symmetric" : " --asymmetric");
+    if (options.scaleType != "default")
+      os << " --scale-type=" << options.scaleType;
+    os << " --scale-rule=" << options.scaleRule << " --head=" << options.head;
+    os << " --outlier-threshold=" << options.outlierThreshold;
+    if (options.doubleQuant)
+      os << " --double-quant";
+  }
   if (!options.configFile.empty())
     os << " --config=" << options.configFile;
   for (const std::string &dim : options.dims)

@@ -75,10 +75,11 @@ void nibble::buildAssignPipeline(OpPassManager &passes,
   std::string text =
       llvm::formatv("nibble-assign-schemes{{scheme={0} method={1} "
                     "group-size={2} symmetric={3} scale-type={4} "
-                    "scale-rule={5} head={6} outlier-threshold={7}",
+                    "scale-rule={5} head={6} double-quant={7} "
+                    "outlier-threshold={8}",
                     options.scheme, options.method, options.groupSize,
                     options.symmetric, options.scaleType, options.scaleRule,
-                    options.head, options.outlierThreshold)
+                    options.head, options.doubleQuant, options.outlierThreshold)
           .str();
   add(passes, text + getPathOption("config", options.config) + "}");
 }

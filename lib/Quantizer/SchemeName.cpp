@@ -15,28 +15,29 @@ using namespace nibble::quantizer;
 using llvm::StringRef;
 
 // As in compressed-tensors, bitsandbytes and GGUF.
-static constexpr SchemeName schemeNames[] = {{"none", 0, true},
-                                             {"W8A16", 8, true},
-                                             {"W4A16", 4, true},
-                                             {"W3A16", 3, true},
-                                             {"W2A16", 2, true},
-                                             {"W8A8", 8, true},
-                                             {"W4A8", 4, false},
-                                             {"W8A8-dynamic", 8, true, true},
-                                             {"NF4", 4, false},
-                                             {"FP4", 4, false},
-                                             {"LLM.int8", 8, true, true, true},
-                                             {"Q4_0", 4, true},
-                                             {"Q4_1", 4, true},
-                                             {"Q5_0", 5, true},
-                                             {"Q5_1", 5, true},
-                                             {"Q8_0", 8, true},
-                                             {"Q2_K", 2, true},
-                                             {"Q3_K", 3, true},
-                                             {"Q4_K", 4, true},
-                                             {"Q5_K", 5, true},
-                                             {"Q6_K", 6, true},
-                                             {"auto", 0, false}};
+static constexpr SchemeName schemeNames[] = {
+    {"none", 0, true},
+    {"W8A16", 8, true},
+    {"W4A16", 4, true},
+    {"W3A16", 3, true},
+    {"W2A16", 2, true},
+    {"W8A8", 8, true},
+    {"W4A8", 4, false},
+    {"W8A8-dynamic", 8, true, true},
+    {"NF4", 4, true, false, false, Codebook::NF4},
+    {"FP4", 4, true, false, false, Codebook::FP4},
+    {"LLM.int8", 8, true, true, true},
+    {"Q4_0", 4, true},
+    {"Q4_1", 4, true},
+    {"Q5_0", 5, true},
+    {"Q5_1", 5, true},
+    {"Q8_0", 8, true},
+    {"Q2_K", 2, true},
+    {"Q3_K", 3, true},
+    {"Q4_K", 4, true},
+    {"Q5_K", 5, true},
+    {"Q6_K", 6, true},
+    {"auto", 0, false}};
 
 llvm::ArrayRef<SchemeName> nibble::quantizer::getSchemeNames() {
   return schemeNames;

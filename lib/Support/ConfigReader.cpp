@@ -49,8 +49,10 @@ private:
 };
 
 static constexpr StringRef optionKeys[] = {
-    "scheme",     "skip",       "method",     "group-size",       "symmetric",
-    "asymmetric", "scale-type", "scale-rule", "outlier-threshold"};
+    "scheme",      "skip",       "method",
+    "group-size",  "symmetric",  "asymmetric",
+    "scale-type",  "scale-rule", "outlier-threshold",
+    "double-quant"};
 
 //===----------------------------------------------------------------------===//
 // Values
@@ -160,6 +162,9 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
                                             LayerOptions &options,
                                             bool &handled) {
   StringRef key = entry.key;
+  // As bitsandbytes' users write it.
+  if (key == "double_quant")
+    key = "double-quant";
   handled = llvm::is_contained(optionKeys, key);
   if (key == "scheme" || key == "skip") {
     std::string scheme = "none";
@@ -191,6 +196,13 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
     return readSymmetry(entry, options);
   if (key == "outlier-threshold")
     return readThreshold(entry, options);
+  if (key == "double-quant") {
+    bool value;
+    if (!readBool(entry, value))
+      return false;
+    options.doubleQuant = value;
+    return true;
+  }
   if (key == "scale-type")
     return readChoice(entry, options.scaleType, quantizer::symbolizeScaleType,
                       {"f16", "bf16", "f32"});

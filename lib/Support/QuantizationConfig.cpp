@@ -23,10 +23,18 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
     return quantizer::getGGUFScheme(*type);
   quantizer::QuantizationScheme result;
   auto name = llvm::cantFail(quantizer::parseSchemeName(scheme));
+  bool isTable = name.codebook != quantizer::Codebook::Int;
+  result.codebook = name.codebook;
   result.bits = name.bits;
-  result.group = groupSize;
+  result.group = groupSize.value_or(isTable ? 64 : 128);
   result.symmetric = symmetric;
-  result.scaleType = scaleType;
+  result.scaleType = scaleType.value_or(isTable ? quantizer::ScaleType::F32
+                                                : quantizer::ScaleType::F16);
+  if (doubleQuant) {
+    // The type of scales that are not stored says nothing.
+    result.second = quantizer::SecondLevel();
+    result.scaleType = quantizer::ScaleType::F32;
+  }
   result.scaleRule = scaleRule;
   const quantizer::Method *known = quantizer::lookupMethod(method);
   if (known && known->hasFloatZeros) {
@@ -38,6 +46,7 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
     result.group = -1;
     result.symmetric = true;
     result.scaleType = quantizer::ScaleType::F32;
+    result.second.reset();
   }
   if (name.outliers)
     result.outlierThreshold = outlierThreshold;
@@ -59,6 +68,8 @@ void LayerOptions::applyTo(LayerChoice &choice) const {
     choice.scaleRule = *scaleRule;
   if (outlierThreshold)
     choice.outlierThreshold = *outlierThreshold;
+  if (doubleQuant)
+    choice.doubleQuant = *doubleQuant;
 }
 
 std::string nibble::escapeGlob(StringRef name) {
@@ -254,6 +265,9 @@ static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
   if (options.outlierThreshold)
     os << indent << "outlier-threshold: "
        << quantizer::formatOutlierThreshold(*options.outlierThreshold) << '\n';
+  if (options.doubleQuant)
+    os << indent
+       << "double-quant: " << (*options.doubleQuant ? "true" : "false") << '\n';
 }
 
 void QuantizationConfig::write(llvm::raw_ostream &os) const {

@@ -132,6 +132,8 @@ static void writeLayer(json::OStream &json, const LayerReport &layer) {
     writeString("method", layer.method);
     json.attribute("group_size", layer.groupSize);
     json.attribute("symmetric", layer.symmetric);
+    if (layer.doubleQuant)
+      json.attribute("double_quant", true);
     writeString("scale_type", layer.scaleType);
     writeString("scale_rule", layer.scaleRule);
     if (layer.outlierThreshold)
@@ -244,6 +246,8 @@ static ConfigRule makeRule(const LayerReport &layer) {
   if (layer.groupSize == -1 || layer.groupSize > 0)
     rule.options.groupSize = layer.groupSize;
   rule.options.symmetric = layer.symmetric;
+  if (layer.doubleQuant)
+    rule.options.doubleQuant = true;
   rule.options.scaleType = quantizer::symbolizeScaleType(layer.scaleType);
   rule.options.scaleRule = quantizer::symbolizeScaleRule(layer.scaleRule);
   rule.options.outlierThreshold = layer.outlierThreshold;

@@ -41,11 +41,14 @@ def _quantization(args: argparse.Namespace, default: str) -> QuantizationConfig 
     if not args.quantize and not head:
         # A float table is read for each token, and larger than all else in 4 bits.
         head = DEFAULT_HEAD
+    # bitsandbytes' types have defaults of their own, and no zero points.
+    is_table = scheme in ("NF4", "FP4")
     return QuantizationConfig(
         scheme,
-        group_size=args.group_size,
-        symmetric=args.symmetric,
+        group_size=args.group_size or (None if is_table else 32),
+        symmetric=args.symmetric or is_table,
         scale_type=args.scale_type,
+        double_quant=args.double_quant,
         head=head,
         # The adapter's own matrices are small, and quantizing them loses most.
         rules=[Rule(layers="*.lora_*", skip=True)] if args.adapter else [],
@@ -192,9 +195,14 @@ def _add_model(parser: argparse.ArgumentParser, default: str | None, scheme: str
     parser.add_argument("--threads", type=int, default=0, help="threads of a step; 0: all")
     group = parser.add_argument_group("for a model that is not compiled yet")
     group.add_argument("--quantize", metavar="SCHEME", help=f"default: {scheme}")
-    group.add_argument("--group-size", type=int, default=32, metavar="N", help="default: 32")
+    group.add_argument(
+        "--group-size", type=int, metavar="N", help="default: 32, of NF4 and FP4 64"
+    )
     group.add_argument("--symmetric", action="store_true", help="no zero points")
-    group.add_argument("--scale-type", default="f16", choices=("f16", "bf16", "f32"))
+    group.add_argument(
+        "--scale-type", choices=("f16", "bf16", "f32"), help="default: f16, of NF4 and FP4 f32"
+    )
+    group.add_argument("--double-quant", action="store_true", help="scales in 8 bits")
     chosen = "float" if scheme == "none" else f"{DEFAULT_HEAD}, float with --quantize"
     group.add_argument(
         "--head", metavar="SCHEME", help=f"of embedding and head (default: {chosen})"

@@ -39,6 +39,7 @@ class Rule:
     scale_type: str | None = None
     scale_rule: str | None = None
     outlier_threshold: float | None = None
+    double_quant: bool | None = None
     skip: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,8 +56,9 @@ class Rule:
 class QuantizationConfig:
     """How weights are quantized: the options of nibble-compile and its YAML file.
 
-    The defaults are those of the command line: scale types f16, groups of 128
-    weights that share a scale, symmetric codes, rounding to nearest. Rules are
+    The defaults are those of the command line: scale types f16 and groups of 128
+    weights that share a scale (of NF4 and FP4 f32 and 64), symmetric codes,
+    rounding to nearest. Rules are
     applied in order, and later ones win.
 
     Example:
@@ -65,17 +67,21 @@ class QuantizationConfig:
     """
 
     scheme: str = "none"
-    """none, W8A16, W4A16, W3A16, W2A16, ...: bits of weights and activations."""
+    """none, W8A16, W4A16, W3A16, W2A16, NF4, ...: bits of weights and activations."""
     method: str | None = None
     """How codes are found: rtn, ...; None for the compiler's choice."""
-    group_size: int = 128
-    """Weights along the contraction that share a scale; -1 for an output channel."""
+    group_size: int | None = None
+    """Weights along the contraction that share a scale; -1 for an output channel.
+    None is 128, and 64 for NF4 and FP4."""
     symmetric: bool = True
     """False for an integer zero point in every group."""
-    scale_type: str = "f16"
+    scale_type: str | None = None
+    """f16, bf16 or f32; None is f16, and f32 for NF4 and FP4."""
     scale_rule: str = "absmax"
     outlier_threshold: float = 6.0
     """LLM.int8: activations of at least this magnitude stay floats; 0 for none."""
+    double_quant: bool = False
+    """Scales in 8 bits, with a float32 scale for 256 of them."""
     head: str | None = None
     """Scheme of a language model's embedding and output head; None keeps them float."""
     rules: Sequence[Rule] = field(default_factory=tuple)
@@ -91,12 +97,16 @@ class QuantizationConfig:
         """Options of nibble-compile, without those for `rules` and `file`."""
         found = [
             f"--quantize={self.scheme}",
-            f"--group-size={self.group_size}",
             "--symmetric" if self.symmetric else "--asymmetric",
-            f"--scale-type={self.scale_type}",
             f"--scale-rule={self.scale_rule}",
             f"--outlier-threshold={self.outlier_threshold}",
         ]
+        if self.group_size is not None:
+            found.append(f"--group-size={self.group_size}")
+        if self.scale_type:
+            found.append(f"--scale-type={self.scale_type}")
+        if self.double_quant:
+            found.append("--double-quant")
         if self.method:
             found.append(f"--method={self.method}")
         if self.head:

@@ -62,10 +62,13 @@ struct CompileOptions {
   // Quantization.
   std::string quantize = "none";
   std::string method = "rtn";
-  int64_t groupSize = 128;
+  /// Absent: 128, and 64 for NF4 and FP4.
+  std::optional<int64_t> groupSize;
   bool symmetric = true;
   std::string scaleRule = "absmax";
-  std::string scaleType = "f16";
+  /// "default": f16, and f32 for NF4 and FP4.
+  std::string scaleType = "default";
+  bool doubleQuant = false;
   std::string head = "none";
   std::string outlierThreshold = "6";
   std::string configFile;

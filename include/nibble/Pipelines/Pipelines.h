@@ -42,12 +42,15 @@ struct QuantizePipelineOptions
                              llvm::cl::init("rtn")};
   Option<int64_t> groupSize{*this, "group-size",
                             llvm::cl::desc("weights that share a scale"),
-                            llvm::cl::init(128)};
+                            llvm::cl::init(0)};
   Option<bool> symmetric{*this, "symmetric", llvm::cl::desc("no zero points"),
                          llvm::cl::init(true)};
   Option<std::string> scaleType{*this, "scale-type",
                                 llvm::cl::desc("type of the scales"),
-                                llvm::cl::init("f16")};
+                                llvm::cl::init("default")};
+  Option<bool> doubleQuant{*this, "double-quant",
+                           llvm::cl::desc("scales in 8 bits"),
+                           llvm::cl::init(false)};
   Option<std::string> scaleRule{*this, "scale-rule",
                                 llvm::cl::desc("how a scale is chosen"),
                                 llvm::cl::init("absmax")};

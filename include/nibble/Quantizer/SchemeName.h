@@ -9,6 +9,7 @@
 #ifndef NIBBLE_QUANTIZER_SCHEMENAME_H
 #define NIBBLE_QUANTIZER_SCHEMENAME_H
 
+#include "nibble/Quantizer/Scheme.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -18,7 +19,7 @@ namespace nibble::quantizer {
 /// A scheme as users name it in `--quantize` and in configuration files.
 struct SchemeName {
   llvm::StringRef name;
-  /// Bits of an integer code; 0 for `none`, which keeps a weight as it is.
+  /// Bits of a code; 0 for `none`, which keeps a weight as it is.
   unsigned bits;
   /// False for names that are reserved and not implemented in this build.
   bool available;
@@ -27,6 +28,7 @@ struct SchemeName {
   bool dynamicActivations = false;
   /// True for LLM.int8, which has a threshold for outlier columns.
   bool outliers = false;
+  Codebook codebook = Codebook::Int;
 };
 
 /// All names, those that are not available included.

@@ -26,12 +26,16 @@ struct LayerChoice {
   /// An available name of `quantizer::getSchemeNames`; "none" keeps floats.
   std::string scheme = "none";
   std::string method = "rtn";
-  int64_t groupSize = 128;
+  /// Absent: 128, and 64 for NF4 and FP4.
+  std::optional<int64_t> groupSize;
   bool symmetric = true;
-  quantizer::ScaleType scaleType = quantizer::ScaleType::F16;
+  /// Absent: f16, and f32 for NF4 and FP4.
+  std::optional<quantizer::ScaleType> scaleType;
   quantizer::ScaleRule scaleRule = quantizer::ScaleRule::AbsMax;
   /// Of LLM.int8.
   float outlierThreshold = quantizer::defaultOutlierThreshold;
+  /// Scales in 8 bits, with a float32 scale for 256 of them.
+  bool doubleQuant = false;
   /// Where the scheme comes from, for reports: "command line", or "FILE:LINE".
   std::string origin = "command line";
 
@@ -50,6 +54,7 @@ struct LayerOptions {
   std::optional<quantizer::ScaleType> scaleType;
   std::optional<quantizer::ScaleRule> scaleRule;
   std::optional<float> outlierThreshold;
+  std::optional<bool> doubleQuant;
 
   void applyTo(LayerChoice &choice) const;
 };
@@ -80,7 +85,8 @@ struct ConfigRule {
 ///         asymmetric: true
 ///
 /// Options: scheme, method, group-size, symmetric, asymmetric, scale-type,
-/// scale-rule, outlier-threshold, skip. Rules apply in order, a later one wins.
+/// scale-rule, outlier-threshold, double-quant (or double_quant), skip. Rules
+/// apply in order, a later one wins.
 class QuantizationConfig {
 public:
   QuantizationConfig();

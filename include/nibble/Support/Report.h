@@ -69,7 +69,7 @@ struct LayerReport {
   std::vector<int64_t> shape;
   /// Options that made the scheme, as in a configuration file.
   int64_t groupSize = 0;
-  bool symmetric = true;
+  bool symmetric = true, doubleQuant = false;
   std::string scaleType, scaleRule;
   /// Of LLM.int8.
   std::optional<float> outlierThreshold;

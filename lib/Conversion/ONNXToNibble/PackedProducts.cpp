@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "nibble/Dialect/ONNX/IR/Window.h"
+#include "nibble/Quantizer/FourBit.h"
 
 using namespace mlir;
 
@@ -29,6 +30,30 @@ MatMulOp createMatMul(OpBuilder &b, Operation *op, Type type, Value input,
       /*outs=*/Value(), b.getI64IntegerAttr(n), b.getI64IntegerAttr(k),
       /*transpose_weight=*/UnitAttr(), /*packed_float=*/UnitAttr(),
       weight.scheme, ActivationAttr(), getLayers(op));
+}
+
+/// `value` in float32, which the kernels compute in; null if it is absent.
+Value widen(OpBuilder &b, Location loc, Value value) {
+  if (isa<NoneType>(value.getType()))
+    return Value();
+  auto from = cast<RankedTensorType>(value.getType());
+  if (from.getElementType().isF32())
+    return value;
+  return onnx::CastOp::create(b, loc, from.clone(b.getF32Type()), value,
+                              b.getI64IntegerAttr(1));
+}
+
+/// A product in float32, and its result in the type of `op`.
+Value createNarrowedMatMul(OpBuilder &b, Operation *op, RankedTensorType type,
+                           Value input, const QuantizedWeight &weight,
+                           int64_t n, int64_t k, Value bias) {
+  auto product = createMatMul(b, op, type.clone(b.getF32Type()), input, weight,
+                              n, k, bias);
+  if (type.getElementType().isF32())
+    return product.getResult();
+  return onnx::CastOp::create(
+      b, op->getLoc(), type, product.getResult(),
+      b.getI64IntegerAttr(onnx::getONNXType(type.getElementType())));
 }
 
 //===----------------------------------------------------------------------===//
@@ -52,29 +77,13 @@ struct ConvertMatMulNBits : OpRewritePattern<onnx::MicrosoftMatMulNBitsOp> {
     if (failed(packed))
       return failure();
 
-    // The kernels compute in float32.
-    auto widen = [&](Value value) -> Value {
-      if (isa<NoneType>(value.getType()))
-        return Value();
-      auto from = cast<RankedTensorType>(value.getType());
-      if (from.getElementType().isF32())
-        return value;
-      return onnx::CastOp::create(rewriter, loc,
-                                  from.clone(rewriter.getF32Type()), value,
-                                  rewriter.getI64IntegerAttr(1));
-    };
-    Value input = widen(op.getA()), bias = widen(op.getBias());
+    Value input = widen(rewriter, loc, op.getA());
+    Value bias = widen(rewriter, loc, op.getBias());
     if (bias && cast<RankedTensorType>(bias.getType()).getRank() != 1)
       return rewriter.notifyMatchFailure(op, "bias is not a vector");
-    auto product = createMatMul(rewriter, op, type.clone(rewriter.getF32Type()),
-                                input, *packed, op.getN(), op.getK(), bias);
-    if (type.getElementType().isF32()) {
-      rewriter.replaceOp(op, product);
-      return success();
-    }
-    rewriter.replaceOpWithNewOp<onnx::CastOp>(
-        op, type, product.getResult(),
-        rewriter.getI64IntegerAttr(onnx::getONNXType(type.getElementType())));
+    rewriter.replaceOp(op,
+                       createNarrowedMatMul(rewriter, op, type, input, *packed,
+                                            op.getN(), op.getK(), bias));
     return success();
   }
 
@@ -135,6 +144,59 @@ private:
     }
     if (inOrder)
       weight.groupIndex.clear();
+    return success();
+  }
+};
+
+struct ConvertMatMulBnb4 : OpRewritePattern<onnx::MicrosoftMatMulBnb4Op> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(onnx::MicrosoftMatMulBnb4Op op,
+                                PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getY().getType());
+    FailureOr<ConstantData> codes = ConstantData::get(op.getB());
+    FailureOr<ConstantData> scales = ConstantData::get(op.getAbsmax());
+    if (!type || failed(codes) || failed(scales))
+      return rewriter.notifyMatchFailure(op, "no constant weight");
+    if (op.getTransB() == 0)
+      return op.emitOpError("transB is 0, expected 1: the product with the "
+                            "transposed weight is for training");
+    QuantizedRows weight;
+    weight.rows = op.getN();
+    weight.columns = op.getK();
+    weight.bits = 4;
+    weight.codebook =
+        op.getQuantType() == 1 ? CodebookKind::NF4 : CodebookKind::FP4;
+    int64_t block = op.getBlockSize(), count = weight.rows * weight.columns;
+    weight.group =
+        quantizer::getGroupInBlocks(block, weight.rows, weight.columns);
+    if (Operation *constant = op.getB().getDefiningOp())
+      weight.name = constant->getAttrOfType<StringAttr>(
+          NibbleDialect::getLayerNameAttr());
+    ConstantData packed = codes->expanded();
+    for (int64_t i = 0; i < count; ++i) {
+      uint8_t byte = packed.getBytes()[i / 2];
+      weight.codes.push_back(i % 2 ? byte & 15 : byte >> 4);
+    }
+    // Groups repeat the scales of blocks that cross rows.
+    weight.scaleType = scales->getType().getElementType();
+    ConstantData all = scales->expanded();
+    size_t size = all.getStorageBits() / 8;
+    int64_t groups = weight.rows * weight.getNumGroups();
+    for (int64_t i = 0; i < groups; ++i) {
+      ArrayRef<char> scale =
+          all.getBytes().slice(i * weight.group / block * size, size);
+      weight.scales.insert(weight.scales.end(), scale.begin(), scale.end());
+    }
+    Location loc = op.getLoc();
+    FailureOr<QuantizedWeight> result =
+        createQuantizedWeight(rewriter, loc, weight);
+    if (failed(result))
+      return failure();
+    rewriter.replaceOp(op, createNarrowedMatMul(rewriter, op, type,
+                                                widen(rewriter, loc, op.getA()),
+                                                *result, weight.rows,
+                                                weight.columns, Value()));
     return success();
   }
 };
@@ -266,10 +328,9 @@ struct ConvertDequantizedGather : OpRewritePattern<onnx::GatherOp> {
 } // namespace
 
 void populatePackedProductPatterns(RewritePatternSet &patterns) {
-  patterns
-      .add<ConvertMatMulNBits, ConvertDequantizedMatMul, ConvertDequantizedGemm,
-           ConvertDequantizedConv, ConvertDequantizedGather>(
-          patterns.getContext());
+  patterns.add<ConvertMatMulNBits, ConvertMatMulBnb4, ConvertDequantizedMatMul,
+               ConvertDequantizedGemm, ConvertDequantizedConv,
+               ConvertDequantizedGather>(patterns.getContext());
 }
 
 } // namespace nibble

@@ -59,7 +59,7 @@ FailureOr<QuantizedWeight> createQuantizedWeight(OpBuilder &builder,
   else if (llvm::all_of(weight.zeros, [&](uint8_t z) { return z == middle; }))
     zero = ZeroKind::None;
   auto scheme = SchemeAttr::get(
-      context, CodebookKind::Int, weight.bits, DenseF32ArrayAttr(),
+      context, weight.codebook, weight.bits, DenseF32ArrayAttr(),
       weight.group, weight.scaleType, Type(), 0, false, false, zero,
       !weight.groupIndex.empty(), /*outliers=*/0, Packing::Rows);
 

@@ -27,6 +27,8 @@ namespace nibble {
 struct QuantizedRows {
   int64_t rows = 0, columns = 0;
   unsigned bits = 8;
+  /// Codes of NF4 and FP4 have no zero points.
+  CodebookKind codebook = CodebookKind::Int;
   /// -1: one for each row.
   int64_t group = -1;
   /// Unsigned codes [rows, columns], one a byte.

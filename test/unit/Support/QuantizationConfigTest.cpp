@@ -171,8 +171,8 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "-1 for one group per output channel"},
       {"default: {groupsize: 32}\n",
        "q.yaml:1:11: unknown key 'groupsize': expected one of scheme, skip, "
-       "method, group-size, symmetric, asymmetric, scale-type, scale-rule; did "
-       "you mean 'group-size'?"},
+       "method, group-size, symmetric, asymmetric, scale-type, scale-rule, "
+       "double-quant; did you mean 'group-size'?"},
       {"default: {symmetric: perhaps}\n",
        "q.yaml:1:22: 'symmetric' is 'perhaps': expected true or false"},
       {"default: {symmetric: true, asymmetric: true}\n",

@@ -104,13 +104,16 @@ struct NibbleAssignSchemesPass
 
   void runOnOperation() override {
     rules = std::make_shared<QuantizationConfig>();
+    isValid = true;
     if (failed(readOptions()))
       return signalPassFailure();
     DenseMap<Operation *, Role> roles = findRoles(getOperation());
     getOperation().walk([&](QuantizableOpInterface op) {
-      if (!op.getQuantizationScheme())
+      if (isValid && !op.getQuantizationScheme())
         assign(op, roles.lookup(op));
     });
+    if (!isValid)
+      return signalPassFailure();
     if (auto lines = getOperation()->getAttrOfType<DenseI64ArrayAttr>(
             matchedRulesAttrName))
       rules->setMatchedLines(lines.asArrayRef());
@@ -129,13 +132,14 @@ private:
       if (auto known = quantizer::parseSchemeName(name); !known)
         return report(known.takeError());
     auto type = quantizer::symbolizeScaleType(scaleType);
-    if (!type)
+    if (!type && scaleType != "default")
       return emitError(loc) << "unknown scale type '" << scaleType
                             << "': expected f16, bf16 or f32";
     auto rule = quantizer::symbolizeScaleRule(scaleRule);
     if (!rule)
-      return emitError(loc) << "unknown scale rule '" << scaleRule
-                            << "': expected absmax, mse, signed-max or full-range";
+      return emitError(loc)
+             << "unknown scale rule '" << scaleRule
+             << "': expected absmax, mse, signed-max or full-range";
     auto threshold = quantizer::parseOutlierThreshold(outlierThreshold);
     if (!threshold)
       return emitError(loc)
@@ -143,9 +147,11 @@ private:
     layerChoice.outlierThreshold = *threshold;
     layerChoice.scheme = scheme;
     layerChoice.method = method;
-    layerChoice.groupSize = groupSize;
+    if (groupSize != 0)
+      layerChoice.groupSize = groupSize;
     layerChoice.symmetric = symmetric;
-    layerChoice.scaleType = *type;
+    layerChoice.scaleType = type;
+    layerChoice.doubleQuant = doubleQuant;
     layerChoice.scaleRule = *rule;
     headChoice = layerChoice;
     headChoice.scheme = head;
@@ -188,7 +194,15 @@ private:
       keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;
     useTypeForRows(op, request.scheme, columns);
+    if (llvm::Error error = request.scheme.verify()) {
+      emitError(op.getLoc(), "layer \"")
+          << op.getLayerName() << "\": " << llvm::toString(std::move(error));
+      isValid = false;
+      return;
+    }
+    // Blocks of tables do not end with rows.
     if (request.scheme.group > columns &&
+        request.scheme.codebook == quantizer::Codebook::Int &&
         request.scheme.scaleRule != quantizer::ScaleRule::GGML) {
       emitRemark(op.getLoc(), "layer \"")
           << op.getLayerName() << "\": a group of " << request.scheme.group
@@ -279,6 +293,8 @@ private:
   }
 
   LayerChoice layerChoice, headChoice;
+  /// False once a layer is asked for what no scheme is.
+  bool isValid = true;
   /// Shared, because passes are copied and a configuration is not.
   std::shared_ptr<QuantizationConfig> rules;
 };

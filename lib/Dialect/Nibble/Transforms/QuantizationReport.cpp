@@ -92,6 +92,8 @@ DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
     add("symmetric", b.getBoolAttr(report.symmetric));
     if (report.outlierThreshold)
       add("outlier_threshold", b.getF32FloatAttr(*report.outlierThreshold));
+    if (report.doubleQuant)
+      add("double_quant", b.getUnitAttr());
   }
   add("weights", b.getI64IntegerAttr(report.numWeights));
   add("float_bytes", b.getI64IntegerAttr(report.floatBytes));
@@ -142,6 +144,7 @@ static void readReport(DictionaryAttr dictionary, LayerReport &report) {
   getString("scale_type", report.scaleType);
   getString("scale_rule", report.scaleRule);
   getInteger("group_size", report.groupSize);
+  report.doubleQuant = dictionary.contains("double_quant");
   if (auto attr = dictionary.getAs<BoolAttr>("symmetric"))
     report.symmetric = attr.getValue();
   if (auto attr = dictionary.getAs<FloatAttr>("outlier_threshold"))

@@ -185,6 +185,23 @@ SchemeAttr withGroupIndex(SchemeAttr scheme) {
       /*groupIndex=*/true, scheme.getOutliers(), scheme.getPacking());
 }
 
+/// Blocks that cross rows are there once for each of their groups.
+void remarkRepeatedScales(QuantizableOpInterface op,
+                          const quantizer::QuantizationScheme &requested,
+                          const quantizer::QuantizedWeight &quantized) {
+  int64_t group = quantized.scheme.group, block = requested.group;
+  if (requested.codebook == quantizer::Codebook::Int || group == block)
+    return;
+  int64_t blocks = llvm::divideCeil(quantized.rows * quantized.cols, block);
+  unsigned size =
+      requested.second ? 1 : quantizer::getScaleBits(requested.scaleType) / 8;
+  emitRemark(op.getLoc(), "layer \"")
+      << op.getLayerName() << "\": blocks of " << block
+      << " do not end with rows of " << quantized.cols << "; groups of "
+      << group << " repeat their scales, which takes "
+      << (int64_t(quantized.scales.size()) - blocks) * size << " bytes more";
+}
+
 FailureOr<WeightQuantizer::Entry>
 WeightQuantizer::create(QuantizableOpInterface op,
                         const QuantizationRequest &request) {
@@ -222,7 +239,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   OpBuilder b(definition);
   auto name =
       definition->getAttrOfType<StringAttr>(NibbleDialect::getLayerNameAttr());
-  SchemeAttr scheme = getSchemeAttr(op.getContext(), request.scheme);
+  SchemeAttr scheme = getSchemeAttr(op.getContext(), result.scheme);
   if (!result.groupIndex.empty())
     scheme = withGroupIndex(scheme);
   FailureOr<QuantizedConstants> constants =
@@ -243,6 +260,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   report.method = request.method;
   report.groupSize = request.scheme.group;
   report.symmetric = request.scheme.symmetric;
+  report.doubleQuant = request.scheme.second && request.scheme.second->dynamic;
   report.scaleType =
       quantizer::stringifyScaleType(request.scheme.scaleType).str();
   report.scaleRule =
@@ -258,6 +276,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   report.maxAbsError = statistics.maxAbsError;
   if (failed(details.add(op, source, result, report)))
     return failure();
+  remarkRepeatedScales(op, request.scheme, result);
   counts.bytesSaved += report.floatBytes - report.bytes;
   return Entry{dequantize, report};
 }

@@ -172,7 +172,7 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
       {"default: {groupsize: 32}\n",
        "q.yaml:1:11: unknown key 'groupsize': expected one of scheme, skip, "
        "method, group-size, symmetric, asymmetric, scale-type, scale-rule, "
-       "double-quant; did you mean 'group-size'?"},
+       "outlier-threshold, double-quant; did you mean 'group-size'?"},
       {"default: {symmetric: perhaps}\n",
        "q.yaml:1:22: 'symmetric' is 'perhaps': expected true or false"},
       {"default: {symmetric: true, asymmetric: true}\n",

@@ -1,5 +1,5 @@
 // RUN: nibble-opt %s -split-input-file -verify-diagnostics -nibble-assign-schemes=scheme=NF4 -nibble-quantize-rtn -nibble-fuse-dequantize | FileCheck %s
-// RUN: nibble-opt %s -split-input-file -nibble-assign-schemes='scheme=FP4 group-size=32 double-quant=true' -nibble-quantize-rtn -nibble-fuse-dequantize 2>/dev/null | FileCheck %s --check-prefix=TWICE
+// RUN: not nibble-opt %s -split-input-file -nibble-assign-schemes='scheme=FP4 group-size=32 double-quant=true' -nibble-quantize-rtn -nibble-fuse-dequantize 2>/dev/null | FileCheck %s --check-prefix=TWICE
 
 // The block of 64 starts with 2, -2, 0, 1, -0.5, 0.25, 0.1, -0.1: codes 15, 0,
 // 7, 12, 4, 9, 8, 6, the first in the low bits of a byte. Scales are those of

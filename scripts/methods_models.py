@@ -13,7 +13,8 @@ from pathlib import Path
 import evaluation as ev
 import nibble
 import numpy as np
-from measure import GLYPHS
+import shared_inputs as si
+from measure import GLYPHS, Case
 from nibble.fetch import PUBLISHED
 from shared_cases import CASES
 
@@ -28,6 +29,8 @@ class Settings:
     """UTF-8 text that language models predict; default: the shared WikiText-2 test."""
     windows: int = 4
     window: int = 1024
+    samples: int = 128
+    """Windows of 512 tokens that language models are calibrated on."""
     rope_theta: float | None = None
 
     def as_dict(self) -> dict:
@@ -45,8 +48,17 @@ class Subject:
     language: bool = False
     kept_float: list[str] = dataclasses.field(default_factory=list)
     """Nodes that stay float: a language model's head."""
-    calibration: Callable[[], Iterable[dict[str, np.ndarray]]] | None = None
-    """Feeds that are never scored, for static ranges."""
+    calibration: Callable[[], dict[str, np.ndarray]] | None = None
+    """Inputs that are never scored, whose first dimension counts samples."""
+    text: Callable[[], Path] | None = None
+    """The same for a language model: a text, of which `samples` windows are read."""
+    samples: int = 0
+
+    def feeds(self) -> Iterable[dict[str, np.ndarray]]:
+        """The calibration data one by one, as runs of the model take them."""
+        arrays = self.calibration()
+        for i in range(len(next(iter(arrays.values())))):
+            yield {name: array[i : i + 1] for name, array in arrays.items()}
 
 
 def _text(settings: Settings) -> Path:
@@ -80,7 +92,10 @@ def _exported(source: Callable[[], Path], folder: str, settings: Settings) -> Pa
 def _published(name: str, settings: Settings) -> Subject:
     path = functools.partial(_exported, lambda: nibble.fetch(name), name, settings)
     title = f"{name} ({settings.windows} windows of {settings.window} tokens)"
-    return Subject(name, title, path, _perplexity(path, settings), True, ["lm_head"])
+    return Subject(
+        name, title, path, _perplexity(path, settings), True, ["lm_head"],
+        text=lambda: ev.shared("text/wikitext2-raw-valid.txt"), samples=settings.samples,
+    )  # fmt: skip
 
 
 def _stories(settings: Settings) -> Subject:
@@ -98,18 +113,93 @@ def _stories(settings: Settings) -> Subject:
     return Subject("stories260k", "stories260K (20 stories)", path, quality, True, ["lm_head"])
 
 
-#: By the first word of their titles: models that see and classify.
-VISION = (
-    "glyphs",
-    "mnist",
-    "resnet20",
-    "resnet56",
-    "lprnet",
-    "mobilenetv2",
-    "yolox-nano",
-    "fastestdet",
-    "magika",
-)
+# What calibrates a model is not scored. Where one set of examples serves both, the
+# first of them calibrate, and accuracy is that of the others.
+
+
+def _glyphs(settings: Settings) -> Subject:
+    images, labels = ev.glyphs_test()
+    return _classifier(GLYPHS.path, "glyphs", images, labels, 100, "images")
+
+
+def _mnist(settings: Settings) -> Subject:
+    def calibration() -> dict[str, np.ndarray]:
+        return {"Input3": ev.mnist_test(10000)[0][-128:]}
+
+    case = _case("mnist")
+    return Subject("mnist", case.title, case.path, case.quality, calibration=calibration)
+
+
+def _resnet(settings: Settings, name: str) -> Subject:
+    return _classifier(_case(name).path, name, *ev.cifar_test(), 64, "input")
+
+
+def _classifier(path, name: str, images, labels, first: int, tensor: str) -> Subject:
+    """The first images calibrate, the others are scored, one at a time."""
+
+    def quality(model) -> dict[str, float]:
+        return {"accuracy": ev.accuracy(ev.classify(model, images[first:], 1), labels[first:])}
+
+    title = f"{name} ({len(images) - first} images)"
+    return Subject(name, title, path, quality, calibration=lambda: {tensor: images[:first]})
+
+
+def _lprnet(settings: Settings) -> Subject:
+    first, (plates, texts) = 100, si.plates()
+
+    def quality(model) -> dict[str, float]:
+        read = map(si.read_plate, ev.classify(model, plates[first:], 1))
+        right = sum(map(str.__eq__, read, texts[first:]))
+        return {"accuracy": right / (len(texts) - first)}
+
+    title = f"lprnet ({len(texts) - first} licence plates)"
+    return Subject(
+        "lprnet", title, _case("lprnet").path, quality,
+        calibration=lambda: {"input": plates[:first]},
+    )  # fmt: skip
+
+
+def _magika(settings: Settings) -> Subject:
+    features, labels, _ = si.magika_examples()
+    names = np.asarray(si.magika_labels())
+    numbers = np.asarray([int(np.flatnonzero(names == label)[0]) for label in labels])
+    return _classifier(_case("magika").path, "magika", features, numbers, 29, "bytes")
+
+
+def _photographs(settings: Settings, name: str) -> Subject:
+    """Judged on some photographs, calibrated on others."""
+    scored = {"mobilenetv2": 8, "yolox-nano": 4, "fastestdet": 0}[name]
+    tensor = next(iter(si.EXAMPLES[name].inputs()[0]))
+
+    def calibration() -> dict[str, np.ndarray]:
+        count = len(si.coco_files())
+        if name == "mobilenetv2":
+            pictures = si.imagenet_like(count)
+        elif name == "yolox-nano":
+            pictures = si.letterboxed(count)
+        else:
+            pictures = si.letterboxed(count, 352) / 255
+        return {tensor: pictures[scored:]}
+
+    case = _case(name)
+    return Subject(name, case.title, case.path, case.quality, calibration=calibration)
+
+
+def _case(name: str) -> Case:
+    return next(case for case in CASES if case.title.split()[0] == name)
+
+
+VISION = {
+    "glyphs": _glyphs,
+    "mnist": _mnist,
+    "resnet20": functools.partial(_resnet, name="resnet20"),
+    "resnet56": functools.partial(_resnet, name="resnet56"),
+    "lprnet": _lprnet,
+    "mobilenetv2": functools.partial(_photographs, name="mobilenetv2"),
+    "yolox-nano": functools.partial(_photographs, name="yolox-nano"),
+    "fastestdet": functools.partial(_photographs, name="fastestdet"),
+    "magika": _magika,
+}
 LANGUAGE = ("smollm2", "stories260k")
 MODELS = (*LANGUAGE, *VISION)
 #: Without the small ones, which are for short runs.
@@ -122,5 +212,4 @@ def find(name: str, settings: Settings) -> Subject:
         return _published(name, settings)
     if name == "stories260k":
         return _stories(settings)
-    case = next(case for case in (GLYPHS, *CASES) if case.title.split()[0] == name)
-    return Subject(name, case.title, case.path, case.quality)
+    return VISION[name](settings)

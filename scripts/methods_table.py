@@ -31,6 +31,7 @@ import evaluation as ev
 import measure
 import methods_models
 import nibble
+import numpy as np
 from methods_models import Settings, Subject
 
 
@@ -44,6 +45,8 @@ class Method:
     bitsandbytes: dict | None = None
     calibrate: tuple[str, ...] | None = None
     """Options of nibble-calibrate, for methods that need its statistics."""
+    language: bool | None = None
+    """For language models only, or for others only; None: for all."""
 
 
 def nbits(bits: int, block: int, symmetric: bool) -> dict:
@@ -55,6 +58,7 @@ def four_bit(kind: str, double: bool = False) -> dict:
 
 
 FLOAT = {"kind": "float"}
+GPTQ = ("--quantize=W4A16", "--group-size=64", "--method=gptq")
 
 METHODS = [
     Method("float", ("--quantize=none",), FLOAT, FLOAT),
@@ -69,6 +73,30 @@ METHODS = [
     Method("W4A16 g128", ("--quantize=W4A16",), nbits(4, 128, True)),
     Method("W4A16 g128 asymmetric", ("--quantize=W4A16", "--asymmetric"), nbits(4, 128, False)),
     Method("W3A16 g64 asymmetric", ("--quantize=W3A16", "--group-size=64", "--asymmetric")),
+    Method("W4A16 g64, HQQ", ("--quantize=W4A16", "--group-size=64", "--asymmetric", "--method=hqq")),
+    Method("W4A16 g64, GPTQ", GPTQ, calibrate=("--hessian",)),
+    Method(
+        "W4A16 g64 asymmetric, GPTQ with activation order",
+        (*GPTQ, "--asymmetric", "--activation-order"),
+        calibrate=("--hessian",),
+    ),
+    Method("W3A16 g64, GPTQ", (*GPTQ, "--quantize=W3A16"), calibrate=("--hessian",)),
+    *(Method(name, (f"--quantize={name}",)) for name in ("Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K")),
+    Method("Q4_K with importance", ("--quantize=Q4_K", "--method=imatrix"), calibrate=()),
+    Method(
+        "W8A8, min-max",
+        ("--quantize=W8A8",),
+        {"kind": "static", "calibrate": "MinMax"},
+        calibrate=("--method=minmax",),
+        language=False,
+    ),
+    Method(
+        "W8A8, percentile",
+        ("--quantize=W8A8",),
+        {"kind": "static", "calibrate": "Percentile"},
+        calibrate=("--method=percentile",),
+        language=False,
+    ),
     Method("W8A8-dynamic", ("--quantize=W8A8-dynamic",), {"kind": "dynamic"}),
     Method(
         "LLM.int8", ("--quantize=LLM.int8",), None, {"kind": "int8", "threshold": 6.0}
@@ -76,7 +104,7 @@ METHODS = [
     Method("NF4", ("--quantize=NF4", "--group-size=64"), None, four_bit("nf4")),
     Method(
         "NF4, double quantization",
-        ("--quantize=NF4", "--group-size=64", "--double-quantization"),
+        ("--quantize=NF4", "--group-size=64", "--double-quant"),
         None,
         four_bit("nf4", True),
     ),
@@ -101,14 +129,65 @@ class Absent(Exception):
     """This build has no such method."""
 
 
-def nibble_figures(method: Method, subject: Subject, place: Path) -> Figures:
+class Statistics:
+    """Statistics of one model, made once for each set of options."""
+
+    def __init__(self, subject: Subject, place: Path):
+        self._subject, self._place = subject, place
+        self._runs: dict[tuple[str, ...], tuple[Path, measure.Run]] = {}
+
+    def _data(self) -> Path:
+        path = self._place / "data.npz"
+        if self._subject.calibration:
+            if not path.exists():
+                np.savez(path, **self._subject.calibration())
+            return path
+        if not self._subject.text:
+            raise Absent("there is no calibration data for this model")
+        path = self._place / "tokens.npy"
+        if not path.exists():
+            # Enough for the samples, without reading all of a long text.
+            text = self._subject.text().read_text(encoding="utf-8")
+            text = text[: 16 * 512 * self._subject.samples]
+            codec = nibble.load_codec(self._subject.path().parent)
+            np.save(path, np.asarray(codec.encode(text, special=False), np.int32))
+        return path
+
+    def get(self, options: tuple[str, ...]) -> tuple[Path, measure.Run]:
+        """The file, and the run that made it."""
+        if options not in self._runs:
+            out = self._place / f"stats{len(self._runs)}.yaml"
+            command = [ev.tool("nibble-calibrate"), self._subject.path(), "-o", out, *options]
+            command += [f"--data={self._data()}"]
+            if self._subject.samples:
+                command += ["--window=512", f"--samples={self._subject.samples}"]
+            self._runs[options] = out, measure.run_measured(command)
+        return self._runs[options]
+
+
+def last_line(run: measure.Run) -> str:
+    return run.messages.splitlines()[-1] if run.messages else "it failed"
+
+
+def nibble_figures(
+    method: Method, subject: Subject, place: Path, statistics: Statistics
+) -> Figures:
     binary, report = place / "model.so", place / "report.json"
     command = [ev.tool("nibble-compile"), subject.path(), "-o", binary, "--weights=embedded"]
-    run = measure.run_measured([*command, *method.options, f"--report={report}"])
+    # Details would count as time to compile.
+    command += [*method.options, f"--report={report}", "--report-details=false"]
+    seconds, peak = 0.0, 0
+    if method.calibrate is not None:
+        path, made = statistics.get(method.calibrate)
+        if made.status:
+            return Figures(note=last_line(made))
+        seconds, peak = made.seconds, made.peak
+        command.append(f"--calibration={path}")
+    run = measure.run_measured(command)
     if run.status == 2:
         raise Absent(run.messages)
     if run.status:
-        return Figures(note=run.messages.splitlines()[-1] if run.messages else "it failed")
+        return Figures(note=last_line(run))
     layers = json.loads(report.read_text())["layers"]
     counted = [
         layer for layer in layers if layer["scheme"] != "none" and "shared_with" not in layer
@@ -121,7 +200,7 @@ def nibble_figures(method: Method, subject: Subject, place: Path) -> Figures:
         quality = subject.quality(model)
     if method.name == "float":
         return Figures(bits, quality)
-    return Figures(bits, quality, run.seconds, run.peak)
+    return Figures(bits, quality, seconds + run.seconds, max(peak, run.peak))
 
 
 def peer_figures(peer: str, recipe: dict, subject: Subject, settings: Settings, python: str):
@@ -153,12 +232,17 @@ class Line:
 
 def measure_subject(subject: Subject, methods: list[Method], args, settings: Settings):
     lines = []
+    folder = Path(settings.work, "statistics", subject.name)
+    folder.mkdir(parents=True)
+    statistics = Statistics(subject, folder)
     for method in methods:
+        if method.language not in (None, subject.language):
+            continue
         print(f"{subject.name}: {method.name}", file=sys.stderr)
         found: dict[str, Figures | None] = {}
         try:
             with tempfile.TemporaryDirectory() as place:
-                found["nibble"] = nibble_figures(method, subject, Path(place))
+                found["nibble"] = nibble_figures(method, subject, Path(place), statistics)
         except Absent as reason:
             print(f"  left out: {reason}", file=sys.stderr)
             continue
@@ -220,7 +304,7 @@ Made by `{command}`; do not edit. Measured in that run on: {machine}.
 
 Embedding and head of a language model stay float. `bits` are those of a quantized weight in truth,
 scales, zero points and tables counted; layers that a method leaves float are not among them.
-`seconds` and `peak MB` are of one process from the float ONNX model to the result: for Nibble
+`seconds` and `peak MB` are from the float ONNX model to the result, calibration included: for Nibble
 that is a native binary, for ONNX Runtime an ONNX file, for bitsandbytes its tensors in a Python
 process, whose libraries count too. bitsandbytes' weights are multiplied in float32 (NF4, FP4) or by its
 own layer (LLM.int8) inside of our own torch model. Where a tool has no such method the cells are
@@ -259,6 +343,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--text", help="what language models predict (UTF-8)")
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--window", type=int, default=1024)
+    parser.add_argument("--samples", type=int, default=128,
+                        help="windows of 512 tokens to calibrate on")  # fmt: skip
     parser.add_argument("--rope-theta", type=float, help="of the export of language models")
     parser.add_argument("-o", "--output", type=Path, default=ev.ROOT / "docs/methods-results.md")
     args = parser.parse_args()
@@ -275,7 +361,9 @@ def main() -> int:
     args = parse()
     results = []
     with tempfile.TemporaryDirectory() as work:
-        settings = Settings(work, args.text, args.windows, args.window, args.rope_theta)
+        settings = Settings(
+            work, args.text, args.windows, args.window, args.samples, args.rope_theta
+        )
         for name in args.models:
             try:
                 subject = methods_models.find(name, settings)

@@ -236,6 +236,11 @@ struct CommandLine {
       cl::desc("what became of each layer: FILE.json, FILE.html, or FILE.yaml, "
                "which is a valid --config; may be repeated"),
       cl::value_desc("FILE"), cl::cat(output)};
+  cl::opt<bool> reportDetails{
+      "report-details",
+      cl::desc("histograms and errors of outputs in reports (default true); "
+               "they take time"),
+      cl::init(defaults.reportDetails), cl::cat(output)};
   cl::opt<unsigned> reportSamples{
       "report-samples",
       cl::desc("samples of --data on which a report compares the outputs of "
@@ -325,6 +330,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
                                      llvm::toString(size.takeError()));
     options.memoryLimit = std::max<uint64_t>(*size, 1);
   }
+  options.reportDetails = reportDetails;
   options.reportSamples = reportSamples;
   options.reports.assign(reports.begin(), reports.end());
   options.estimate = estimate;

@@ -236,10 +236,11 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
 
 /// Asks the passes that quantize for what only a report needs.
 void Compiler::requestReport(ModuleOp module) {
-  if (options.reports.empty())
+  if (options.reports.empty() || !options.reportDetails)
     return;
   NamedAttrList details;
-  if (!options.calibrationFile.empty())
+  // Equalized layers do not have the inputs that were seen.
+  if (!options.calibrationFile.empty() && !options.equalize)
     details.append("calibration",
                    StringAttr::get(context, options.calibrationFile));
   module->setAttr(reportDetailsAttrName, details.getDictionary(context));

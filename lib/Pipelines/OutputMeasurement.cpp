@@ -152,7 +152,8 @@ LogicalResult Measurement::compileQuantized() {
 }
 
 /// Values belong together when the same layers are behind them. Names that the
-/// float model does not have, of operators that quantize, do not count.
+/// float model does not have, of operators that quantize, do not count: codes
+/// made by NAME_QuantizeLinear stand for what NAME computes.
 void Measurement::matchLayers() {
   auto join = [](ArrayRef<std::string> names) {
     return llvm::join(names, "\n");
@@ -164,13 +165,18 @@ void Measurement::matchLayers() {
     values.try_emplace(join(names), id);
   }
   for (auto [id, names] : llvm::enumerate(quantized.layers)) {
-    llvm::erase_if(
-        names, [&](const std::string &name) { return !known.contains(name); });
-    auto found = values.find(join(names));
-    if (names.empty() || found == values.end())
+    Names computed;
+    for (StringRef name : names) {
+      if (!known.contains(name))
+        name.consume_back("_QuantizeLinear");
+      if (known.contains(name) && !llvm::is_contained(computed, name))
+        computed.push_back(name.str());
+    }
+    auto found = values.find(join(computed));
+    if (computed.empty() || found == values.end())
       continue;
     reference.places[found->second] = quantized.places[id] = compared.size();
-    compared.push_back(names.front());
+    compared.push_back(computed.front());
     // Another one of the same name is no longer a partner.
     values.erase(found);
   }

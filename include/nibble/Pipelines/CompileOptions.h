@@ -112,6 +112,8 @@ struct CompileOptions {
 
   // What the user sees.
   std::vector<std::string> reports;
+  /// Histograms, and errors of outputs from statistics: they take time.
+  bool reportDetails = true;
   /// Samples of `data` that a report compares outputs on; 0: none.
   unsigned reportSamples = 16;
   bool estimate = false;

@@ -89,9 +89,12 @@ ReportDetails::addOutputError(const calibration::LayerStatistics &layer,
 
 LogicalResult ReportDetails::add(ArrayAttr names, int64_t groups,
                                  const quantizer::WeightView &before,
-                                 ArrayRef<float> after, LayerReport &report) {
+                                 const quantizer::QuantizedWeight &quantized,
+                                 LayerReport &report) {
   if (!wanted)
     return success();
+  std::vector<float> after(before.rows * before.cols);
+  quantizer::dequantize(quantized, after);
   report.histograms = quantizer::computeHistograms(before, after);
   if (path.empty())
     return success();
@@ -100,19 +103,6 @@ LogicalResult ReportDetails::add(ArrayAttr names, int64_t groups,
   const calibration::LayerStatistics *layer = findLayer(*statistics, names);
   return layer ? addOutputError(*layer, groups, before, after, report)
                : success();
-}
-
-LogicalResult ReportDetails::add(QuantizableOpInterface op,
-                                 const quantizer::WeightView &before,
-                                 const quantizer::QuantizedWeight &after,
-                                 LayerReport &report) {
-  if (!wanted)
-    return success();
-  std::vector<float> values(before.rows * before.cols);
-  quantizer::dequantize(after, values);
-  auto conv = dyn_cast<ConvOp>(op.getOperation());
-  return add(op.getLayers(), conv ? conv.getGroup() : 1, before, values,
-             report);
 }
 
 } // namespace nibble

@@ -274,7 +274,9 @@ WeightQuantizer::create(QuantizableOpInterface op,
     report.sqnr = sqnr;
   report.cosine = statistics.getCosine();
   report.maxAbsError = statistics.maxAbsError;
-  if (failed(details.add(op, source, result, report)))
+  auto conv = dyn_cast<ConvOp>(op.getOperation());
+  if (failed(details.add(op.getLayers(), conv ? conv.getGroup() : 1, source,
+                         result, report)))
     return failure();
   remarkRepeatedScales(op, request.scheme, result);
   counts.bytesSaved += report.floatBytes - report.bytes;

@@ -160,9 +160,11 @@ private:
       return found == plan.values.end() ? plan.quantized.lookup(value)
                                         : found->second;
     };
+    ReportDetails details(function->getParentOfType<ModuleOp>());
     for (Operation *op : plan.products) {
       quantizer::ScaleRule rule = choices.lookup(op).scaleRule;
-      if (failed(quantizeConstants(op, getGrid(op->getOperand(0)), rule)))
+      if (failed(
+              quantizeConstants(op, getGrid(op->getOperand(0)), rule, details)))
         return failure();
       ++numProducts;
     }

@@ -58,10 +58,13 @@ quantizer::QuantizedWeight toUnsigned(const quantizer::Int8Weight &weight) {
   return result;
 }
 
-void setReport(Operation *op, const ProductView &view, ArrayRef<int64_t> shape,
-               const quantizer::Int8Weight &weight, quantizer::ScaleRule rule) {
+LogicalResult setReport(Operation *op, const ProductView &view,
+                        ArrayRef<int64_t> shape,
+                        const quantizer::Int8Weight &weight,
+                        quantizer::ScaleRule rule, ReportDetails &details) {
+  quantizer::QuantizedWeight quantized = toUnsigned(weight);
   quantizer::ErrorStatistics errors =
-      quantizer::computeErrorStatistics(view.weight, toUnsigned(weight));
+      quantizer::computeErrorStatistics(view.weight, quantized);
   LayerReport report;
   report.scheme = "W8A8";
   report.method = "rtn";
@@ -76,7 +79,12 @@ void setReport(Operation *op, const ProductView &view, ArrayRef<int64_t> shape,
     report.sqnr = errors.getSQNR();
   report.cosine = errors.getCosine();
   report.maxAbsError = errors.maxAbsError;
+  Builder b(op->getContext());
+  if (failed(details.add(b.getStrArrayAttr(getLayerName(op)),
+                         view.channels.groups, view.weight, quantized, report)))
+    return failure();
   op->setAttr(reportAttrName, toDictionary(op->getContext(), report));
+  return success();
 }
 
 /// The bias of Conv or Gemm as floats, empty if there is none.
@@ -132,7 +140,8 @@ quantizer::Int8Weight readRows(const ProductView &view, ArrayRef<float> scales,
 }
 
 LogicalResult quantizeConstants(Operation *op, const ValueGrid &input,
-                                quantizer::ScaleRule rule) {
+                                quantizer::ScaleRule rule,
+                                ReportDetails &details) {
   Value source = op->getOperand(1);
   auto floats = source.getDefiningOp<ConstantOp>();
   FailureOr<ConstantData> data = ConstantData::get(source);
@@ -153,7 +162,8 @@ LogicalResult quantizeConstants(Operation *op, const ValueGrid &input,
   if (!weight)
     return op->emitError("layer \"")
            << getLayerName(op) << "\": " << llvm::toString(weight.takeError());
-  setReport(op, view, type.getShape(), *weight, rule);
+  if (failed(setReport(op, view, type.getShape(), *weight, rule, details)))
+    return failure();
 
   OpBuilder b(op);
   Location loc = op->getLoc();

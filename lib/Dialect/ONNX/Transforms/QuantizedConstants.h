@@ -10,6 +10,7 @@
 #define NIBBLE_LIB_DIALECT_ONNX_TRANSFORMS_QUANTIZEDCONSTANTS_H
 
 #include "QuantizationPlan.h"
+#include "nibble/Dialect/Nibble/Transforms/ReportDetails.h"
 
 namespace nibble::onnx {
 
@@ -20,10 +21,11 @@ constexpr llvm::StringLiteral floatValueAttrName = "nibble.float_value";
 /// Gives Conv, MatMul or Gemm `op` a weight of signed bytes with a scale for
 /// each output channel, behind a DequantizeLinear, and a bias, if it has one,
 /// of 32-bit integers in steps of `input.scale` times the weight's scale. The
-/// operation gets a report of the layer.
+/// operation gets a report of the layer, with details if they are wanted.
 mlir::LogicalResult quantizeConstants(mlir::Operation *op,
                                       const ValueGrid &input,
-                                      quantizer::ScaleRule rule);
+                                      quantizer::ScaleRule rule,
+                                      ReportDetails &details);
 
 /// How the rows of the weight of Conv, MatMul or Gemm lie in a constant of this
 /// shape, whose bytes are `data`; and which input channels its columns are.

@@ -9,8 +9,9 @@
 #ifndef NIBBLE_DIALECT_NIBBLE_TRANSFORMS_REPORTDETAILS_H
 #define NIBBLE_DIALECT_NIBBLE_TRANSFORMS_REPORTDETAILS_H
 
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "nibble/Calibration/Statistics.h"
-#include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
 #include "nibble/Quantizer/Scheme.h"
 #include "nibble/Support/Report.h"
 #include <memory>
@@ -27,15 +28,11 @@ public:
   bool areWanted() const { return wanted; }
 
   /// Adds to `report` what is to be known of the layer with one of these names,
-  /// whose weight was `before` and is `after`, [rows, columns]. `groups` are
+  /// whose weight was `before` and is `after`. `groups` are
   /// those of a convolution. A layer that the statistics do not have, or have
   /// in another shape, gets no error of its output. Errors are reported at the
   /// module: statistics that can't be read, or of another model.
   llvm::LogicalResult add(mlir::ArrayAttr names, int64_t groups,
-                          const quantizer::WeightView &before,
-                          llvm::ArrayRef<float> after, LayerReport &report);
-  /// The same for an operation.
-  llvm::LogicalResult add(QuantizableOpInterface op,
                           const quantizer::WeightView &before,
                           const quantizer::QuantizedWeight &after,
                           LayerReport &report);

@@ -221,6 +221,7 @@ LogicalResult Measurement::runModel(ObservedModel &observed, bool isReference,
 LogicalResult Measurement::runSamples() {
   SampleOptions cut;
   cut.samples = options.reportSamples;
+  cut.window = options.window;
   llvm::Expected<std::unique_ptr<SampleReader>> reader = SampleReader::open(
       options.data, ModelInput::getAll(reference.model->getModel()), cut);
   if (!reader)

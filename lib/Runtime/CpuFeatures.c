@@ -43,17 +43,26 @@ static uint32_t savedState(void) {
   return eax;
 }
 
+static const Feature *findFeature(const char *name) {
+  for (size_t i = 0; i != sizeof(knownFeatures) / sizeof(Feature); ++i)
+    if (strcmp(knownFeatures[i].name, name) == 0)
+      return &knownFeatures[i];
+  return NULL; // Newer than this runtime: can't be vouched for.
+}
+
 static bool hasFeature(const char *name, uint32_t saved) {
-  for (size_t i = 0; i != sizeof(knownFeatures) / sizeof(Feature); ++i) {
-    const Feature *f = &knownFeatures[i];
-    if (strcmp(f->name, name) != 0)
-      continue;
-    uint32_t regs[4];
-    return __get_cpuid_count(f->leaf, f->subleaf, &regs[0], &regs[1], &regs[2],
-                             &regs[3]) &&
-           (regs[f->reg] >> f->bit & 1) && (saved & f->state) == f->state;
-  }
-  return false; // Newer than this runtime: can't be vouched for.
+  const Feature *f = findFeature(name);
+  uint32_t regs[4];
+  return f &&
+         __get_cpuid_count(f->leaf, f->subleaf, &regs[0], &regs[1], &regs[2],
+                           &regs[3]) &&
+         (regs[f->reg] >> f->bit & 1) && (saved & f->state) == f->state;
+}
+
+/// Code that uses tiles asks for them first: nibble_rt_has_tiles.
+static bool isOptional(const char *name) {
+  const Feature *f = findFeature(name);
+  return f && f->state == StateAMX;
 }
 
 /// Linux gives a process the AMX tile registers on request only: arch_prctl
@@ -66,6 +75,7 @@ static bool requestTiles(void) {
 #else
 static uint32_t savedState(void) { return 0; }
 static bool hasFeature(const char *name, uint32_t saved) { return false; }
+static bool isOptional(const char *name) { return false; }
 static bool requestTiles(void) { return false; }
 #endif
 
@@ -90,8 +100,7 @@ nibble_status nibbleCheckCpu(const char *model, const char *target,
   size_t length = 0;
   uint32_t saved = savedState();
   for (size_t i = 0; i != count; ++i) {
-    // Code that uses tiles asks for them first: nibble_rt_has_tiles.
-    if (strncmp(features[i], "amx-", 4) == 0 || hasFeature(features[i], saved))
+    if (isOptional(features[i]) || hasFeature(features[i], saved))
       continue;
     int n = snprintf(missing + length, sizeof(missing) - length, "%s%s",
                      length ? ", " : "", features[i]);

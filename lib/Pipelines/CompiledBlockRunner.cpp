@@ -36,7 +36,7 @@ public:
   explicit CompiledBlockRunner(const BlockRunnerOptions &options)
       : options(options), store(options.memoryLimit ? options.memoryLimit
                                                     : getMachineMemory() / 2),
-        pieces(options.threads) {}
+        pieces(options.threads, options.compute) {}
 
   LogicalResult initialize(ModuleOp original, OpenSamplesFn openSamples);
 

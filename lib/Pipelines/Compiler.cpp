@@ -135,6 +135,8 @@ Compiler::makeBlockRunner(ModuleOp module,
                           calibration::BlockRunnerOptions runnerOptions) const {
   runnerOptions.memoryLimit = options.memoryLimit;
   runnerOptions.threads = options.threads;
+  // Methods see what the compiled model will compute.
+  runnerOptions.compute = options.compute;
   auto openSamples = [&](std::vector<calibration::ModelInput> inputs) {
     calibration::SampleOptions samples;
     samples.samples = options.samples;

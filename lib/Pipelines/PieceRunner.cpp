@@ -37,6 +37,7 @@ llvm::Expected<CompiledModel *> PieceRunner::compile(const Piece &piece) {
   CompileOptions options;
   options.compileTo = Phase::LLVM;
   options.threads = threads;
+  options.compute = compute;
   // Its steps and remarks are none of the compilation that the user sees.
   ScopedDiagnosticHandler diagnostics(context, [](Diagnostic &diagnostic) {
     return success(diagnostic.getSeverity() != DiagnosticSeverity::Error);

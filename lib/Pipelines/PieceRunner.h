@@ -24,7 +24,8 @@ class PieceRunner {
 public:
   using Weights = llvm::DenseMap<mlir::Operation *, llvm::ArrayRef<float>>;
 
-  explicit PieceRunner(unsigned threads) : threads(threads) {}
+  PieceRunner(unsigned threads, std::string compute)
+      : threads(threads), compute(std::move(compute)) {}
 
   /// A copy of `weight`, row-major, in place of the one that the operation has.
   void setWeight(mlir::Operation *op, llvm::ArrayRef<float> weight) {
@@ -58,6 +59,7 @@ private:
   llvm::Expected<CompiledModel *> compile(const Piece &piece);
 
   unsigned threads;
+  std::string compute;
   llvm::DenseMap<mlir::Operation *, std::vector<float>> replaced;
   /// The last ones used first.
   std::list<std::pair<std::string, std::unique_ptr<CompiledModel>>> compiled;

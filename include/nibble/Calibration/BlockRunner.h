@@ -107,6 +107,8 @@ struct BlockRunnerOptions {
   bool keepBlockInputs = false;
   /// Threads of a run; 0: all.
   unsigned threads = 0;
+  /// How products are computed, as in `--compute`: f32 or bf16.
+  std::string compute = "f32";
 };
 
 /// Runs a model stage by stage over all samples. States are kept for one place

@@ -186,9 +186,16 @@ struct CommandLine {
       "bias-correction",
       cl::desc("take back the mean error of W8A8 weights (default true)"),
       cl::cat(quantization)};
-  cl::opt<bool> equalize{
+  cl::opt<cl::boolOrDefault> equalize{
       "equalize",
-      cl::desc("scale channels between convolutions to one range, for W8A8"),
+      cl::desc("scale channels between convolutions to one range, for W8A8 "
+               "(default true)"),
+      cl::cat(quantization)};
+  cl::opt<double> minimumSQNR{
+      "minimum-sqnr",
+      cl::desc("a layer stays float if W8A8 would leave its output less above "
+               "the noise of its rounded input (default 30; 0: none does)"),
+      cl::value_desc("DB"), cl::init(defaults.minimumSQNR),
       cl::cat(quantization)};
   cl::list<std::string> data{
       "data",
@@ -311,7 +318,8 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.activationType = activationType;
   options.activationSymmetric = activationSymmetric;
   options.biasCorrection = biasCorrection != cl::BOU_FALSE;
-  options.equalize = equalize;
+  options.equalize = equalize != cl::BOU_FALSE;
+  options.minimumSQNR = minimumSQNR;
   options.target = target;
   options.march = march;
   options.compute = compute;

@@ -15,6 +15,8 @@
 #include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/Nibble/Transforms/SequentialQuantization.h"
+#include "nibble/Dialect/ONNX/IR/ONNXOps.h"
+#include "nibble/Dialect/ONNX/Transforms/Passes.h"
 #include "nibble/Execution/CompiledModel.h"
 #include "nibble/Format/ONNX/Export.h"
 #include "nibble/Format/ONNX/Import.h"
@@ -127,6 +129,7 @@ void Compiler::setStaticOptions(StaticPipelineOptions &quantize) const {
   quantize.activationSymmetric = options.activationSymmetric;
   quantize.biasCorrection = options.biasCorrection;
   quantize.equalize = options.equalize;
+  quantize.minimumSQNR = options.minimumSQNR;
 }
 
 /// What runs the model for methods that need its activations.
@@ -180,6 +183,9 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
       setStaticOptions(quantize);
       buildStaticPipeline(passes, quantize);
     }
+    if (options.getEmitKind() == EmitKind::QDQ)
+      passes.addNestedPass<func::FuncOp>(
+          onnx::createONNXDecomposeActivationPass());
     break;
   }
   case Phase::Nibble:
@@ -362,6 +368,15 @@ LogicalResult Compiler::writeOutput(ModuleOp module) {
   EmitKind kind = options.getEmitKind();
   if (kind == EmitKind::MLIR)
     return writeModule(module, options.outputFile);
+  if (kind == EmitKind::QDQ) {
+    WalkResult found = module.walk(
+        [](onnx::DequantizeLinearOp) { return WalkResult::interrupt(); });
+    if (!found.wasInterrupted())
+      return module.emitError()
+             << "nothing is quantized: --emit=qdq-onnx needs --quantize=W8A8 "
+                "with --calibration, or a model with QuantizeLinear and "
+                "DequantizeLinear";
+  }
   if (kind == EmitKind::ONNX || kind == EmitKind::QDQ)
     return format::exportONNX(module, options.outputFile);
 

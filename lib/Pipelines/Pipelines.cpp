@@ -51,14 +51,15 @@ void nibble::buildStaticPipeline(OpPassManager &passes,
   std::string calibration = getPathOption("calibration", options.calibration);
   if (options.equalize)
     add(passes, "onnx-equalize-layers");
-  add(passes, llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
-                            "symmetric={2} scale-rule={3} activation-type={4} "
-                            "activation-symmetric={5}{6}{7}}",
-                            options.scheme, options.method, options.symmetric,
-                            options.scaleRule, options.activationType,
-                            options.activationSymmetric, calibration,
-                            getPathOption("config", options.config))
-                  .str());
+  add(passes,
+      llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
+                    "symmetric={2} scale-rule={3} activation-type={4} "
+                    "activation-symmetric={5} minimum-sqnr={6}{7}{8}}",
+                    options.scheme, options.method, options.symmetric,
+                    options.scaleRule, options.activationType,
+                    options.activationSymmetric, options.minimumSQNR,
+                    calibration, getPathOption("config", options.config))
+          .str());
   add(passes, llvm::formatv("onnx-correct-bias{{enable={0}{1}},canonicalize",
                             options.biasCorrection, calibration)
                   .str());

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 using namespace nibble::quantizer;
 
@@ -93,27 +94,61 @@ nibble::quantizer::quantizeBias(llvm::ArrayRef<float> bias, float inputScale,
   return codes;
 }
 
+/// The entries of `values` that the columns of a row read, one after another;
+/// empty if there are not as many channels or columns.
+static std::vector<float> getColumns(llvm::ArrayRef<float> values, int64_t row,
+                                     const WeightView &weight,
+                                     const ColumnChannels &channels) {
+  int64_t cols = weight.cols, perGroup = cols / channels.window;
+  int64_t size = values.size();
+  if (channels.groups == 1 && size == cols)
+    return values.vec();
+  if (size != perGroup * channels.groups)
+    return {};
+  int64_t first = row / (weight.rows / channels.groups) * perGroup;
+  std::vector<float> result(cols);
+  for (int64_t col = 0; col < cols; ++col)
+    result[col] = values[first + col / channels.window];
+  return result;
+}
+
 std::vector<double> nibble::quantizer::getMeanShift(
     const WeightView &weight, const Int8Weight &quantized,
     const ColumnChannels &channels, llvm::ArrayRef<float> mean) {
   int64_t rows = weight.rows, cols = weight.cols;
-  int64_t perGroup = cols / channels.window;
-  bool byColumn =
-      channels.groups == 1 && static_cast<int64_t>(mean.size()) == cols;
-  if (!byColumn &&
-      static_cast<int64_t>(mean.size()) != perGroup * channels.groups)
-    return {};
   std::vector<double> shift(rows);
   std::vector<float> values(cols);
   for (int64_t row = 0; row < rows; ++row) {
+    std::vector<float> means = getColumns(mean, row, weight, channels);
+    if (means.empty())
+      return {};
     copyTile(weight, row, 1, 0, cols, values.data());
     const int8_t *codes = quantized.codes.data() + row * cols;
-    int64_t first = row / (rows / channels.groups) * perGroup;
-    for (int64_t col = 0; col < cols; ++col) {
-      double error = double(quantized.scales[row]) * codes[col] - values[col];
-      shift[row] +=
-          error * mean[byColumn ? col : first + col / channels.window];
-    }
+    for (int64_t col = 0; col < cols; ++col)
+      shift[row] += (double(quantized.scales[row]) * codes[col] - values[col]) *
+                    means[col];
   }
   return shift;
+}
+
+std::optional<double> nibble::quantizer::predictSQNR(
+    const WeightView &weight, const ColumnChannels &channels,
+    llvm::ArrayRef<float> meanSquare, float inputScale) {
+  std::vector<float> values(weight.cols);
+  double signal = 0, squares = 0;
+  for (int64_t row = 0; row < weight.rows; ++row) {
+    std::vector<float> means = getColumns(meanSquare, row, weight, channels);
+    if (means.empty())
+      return std::nullopt;
+    copyTile(weight, row, 1, 0, weight.cols, values.data());
+    for (auto [value, mean] : llvm::zip_equal(values, means)) {
+      double square = double(value) * value;
+      signal += square * mean;
+      squares += square;
+    }
+  }
+  double noise = squares * inputScale * inputScale / 12;
+  if (noise == 0)
+    return std::numeric_limits<double>::infinity();
+  return 10 * std::log10(signal / noise);
 }

@@ -81,7 +81,9 @@ struct CompileOptions {
   std::string activationType = "uint8";
   bool activationSymmetric = false;
   bool biasCorrection = true;
-  bool equalize = false;
+  bool equalize = true;
+  /// dB that rounding the input must leave of the output of a product.
+  double minimumSQNR = 30;
 
   /// Whether decomposed forms become operators again. By default yes, but not
   /// in an ONNX file: other runtimes lack some of the newest operators.

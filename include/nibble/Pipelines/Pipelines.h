@@ -109,7 +109,11 @@ struct StaticPipelineOptions
       llvm::cl::init(true)};
   Option<bool> equalize{*this, "equalize",
                         llvm::cl::desc("channels of one range"),
-                        llvm::cl::init(false)};
+                        llvm::cl::init(true)};
+  Option<double> minimumSQNR{
+      *this, "minimum-sqnr",
+      llvm::cl::desc("dB that rounding the input must leave of an output"),
+      llvm::cl::init(30)};
 };
 
 /// Options of the phase that makes vector code.

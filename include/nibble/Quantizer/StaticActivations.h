@@ -103,6 +103,21 @@ std::vector<double> getMeanShift(const WeightView &weight,
                                  const ColumnChannels &channels,
                                  llvm::ArrayRef<float> mean);
 
+/// How far the output of a layer stands above the noise that rounding its input
+/// to steps of `inputScale` adds, in dB:
+///
+///     10 log10(sum_rk w[r, k]^2 E[x_k^2] / sum_rk w[r, k]^2 inputScale^2 / 12)
+///
+/// as if channels and roundings were not correlated. What an average over the
+/// input hides is seen: large channels that the weights hardly use, beside
+/// small ones that matter. `meanSquare` is that of each channel, or of each
+/// column where there is one group. Nothing if it has another size; infinite
+/// for a weight of zeros.
+std::optional<double> predictSQNR(const WeightView &weight,
+                                  const ColumnChannels &channels,
+                                  llvm::ArrayRef<float> meanSquare,
+                                  float inputScale);
+
 } // namespace nibble::quantizer
 
 #endif // NIBBLE_QUANTIZER_STATICACTIVATIONS_H

@@ -121,4 +121,42 @@ TEST(StaticActivations, TheShiftIsTheMeanErrorOfTheOutput) {
   EXPECT_TRUE(getMeanShift(view, *quantized, {window, groups}, mean).empty());
 }
 
+/// The predicted ratio is that of independent inputs and roundings.
+TEST(StaticActivations, PredictsTheNoiseOfARoundedInput) {
+  constexpr int64_t rows = 3, cols = 8, samples = 20000;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> w(rows * cols), meanSquare(cols), size(cols);
+  for (float &value : w)
+    value = normal(random);
+  for (int64_t c = 0; c < cols; ++c)
+    size[c] = 1 + c % 3;
+  constexpr float scale = 0.25f;
+  double signal = 0, noise = 0;
+  for (int64_t s = 0; s < samples; ++s) {
+    std::vector<float> x(cols);
+    for (int64_t c = 0; c < cols; ++c) {
+      x[c] = size[c] * normal(random);
+      meanSquare[c] += x[c] * x[c] / samples;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      double exact = 0, rounded = 0;
+      for (int64_t c = 0; c < cols; ++c) {
+        exact += double(w[r * cols + c]) * x[c];
+        rounded +=
+            double(w[r * cols + c]) * scale * std::nearbyint(x[c] / scale);
+      }
+      signal += exact * exact;
+      noise += (exact - rounded) * (exact - rounded);
+    }
+  }
+  WeightView view = WeightView::rowMajor(
+      reinterpret_cast<const char *>(w.data()), rows, cols);
+  std::optional<double> predicted = predictSQNR(view, {}, meanSquare, scale);
+  ASSERT_TRUE(predicted);
+  EXPECT_NEAR(*predicted, 10 * std::log10(signal / noise), 0.2);
+  meanSquare.pop_back();
+  EXPECT_FALSE(predictSQNR(view, {}, meanSquare, scale));
+}
+
 } // namespace

@@ -52,16 +52,18 @@ struct ONNXCorrectBiasPass
         correct(op);
     // The floats are not part of the model any more.
     getOperation().walk(
-        [](ConstantOp op) { op->removeAttr(floatValueAttrName); });
+        [](onnx::ConstantOp op) { op->removeAttr(floatValueAttrName); });
   }
 
 private:
   /// The codes of the weight, if the floats that they were made of are known.
-  static ConstantOp getCodes(Operation *op) {
+  static onnx::ConstantOp getCodes(Operation *op) {
     auto dequantize = op->getOperand(1).getDefiningOp<DequantizeLinearOp>();
-    auto codes = dequantize ? dequantize.getX().getDefiningOp<ConstantOp>()
-                            : ConstantOp();
-    return codes && codes->hasAttr(floatValueAttrName) ? codes : ConstantOp();
+    auto codes = dequantize
+                     ? dequantize.getX().getDefiningOp<onnx::ConstantOp>()
+                     : onnx::ConstantOp();
+    return codes && codes->hasAttr(floatValueAttrName) ? codes
+                                                       : onnx::ConstantOp();
   }
 
   /// What the mean of each output gains by the rounding of the weight; empty if
@@ -70,7 +72,7 @@ private:
     SmallVector<float> mean = statistics.getInputMean(op);
     if (mean.empty())
       return {};
-    ConstantOp codes = getCodes(op);
+    onnx::ConstantOp codes = getCodes(op);
     auto dequantize = op->getOperand(1).getDefiningOp<DequantizeLinearOp>();
     auto fail = [&] { return emitError(op->getLoc()); };
     FailureOr<ConstantData> codeData = ConstantData::get(codes.getResult());
@@ -97,7 +99,7 @@ private:
              "its input";
       return;
     }
-    bool changed = isa<MatMulOp>(op)              ? shiftSum(op, shift)
+    bool changed = isa<onnx::MatMulOp>(op)        ? shiftSum(op, shift)
                    : isPresent(op->getOperand(2)) ? shiftBias(op, shift)
                                                   : addBias(op, shift);
     numCorrected += changed;
@@ -123,7 +125,7 @@ private:
     OpBuilder b(dequantize);
     auto type = cast<RankedTensorType>(dequantize.getX().getType());
     Operation *old = dequantize.getX().getDefiningOp();
-    auto constant = ConstantOp::create(
+    auto constant = onnx::ConstantOp::create(
         b, old->getLoc(), DenseElementsAttr::get(type, ArrayRef(moved)));
     constant->setAttr(ONNXDialect::kNameAttr,
                       old->getAttr(ONNXDialect::kNameAttr));
@@ -151,7 +153,7 @@ private:
       products.push_back(scale * inputScale->front());
     std::string name = (getLayerName(op) + "_bias").str();
     auto create = [&](ElementsAttr value, StringRef suffix) {
-      auto constant = ConstantOp::create(b, loc, value);
+      auto constant = onnx::ConstantOp::create(b, loc, value);
       constant->setAttr(ONNXDialect::kNameAttr, b.getStringAttr(name + suffix));
       return constant.getResult();
     };
@@ -177,7 +179,7 @@ private:
     b.setInsertionPointAfter(op);
     Location loc = op->getLoc();
     auto create = [&](ArrayRef<int64_t> shape, ArrayRef<float> values) {
-      return ConstantOp::create(
+      return onnx::ConstantOp::create(
                  b, loc,
                  DenseElementsAttr::get(
                      RankedTensorType::get(shape, b.getF32Type()), values))
@@ -187,7 +189,8 @@ private:
     if (Operation *user = getOnlyUser(product); isa_and_present<AddOp>(user)) {
       Value other = getOther(user, product);
       std::optional<std::vector<float>> given =
-          other.getDefiningOp<ConstantOp>() ? readFloats(other) : std::nullopt;
+          other.getDefiningOp<onnx::ConstantOp>() ? readFloats(other)
+                                                  : std::nullopt;
       RankedTensorType otherType = getRanked(other);
       if (given && given->size() == shift.size() && otherType.getRank() > 0 &&
           otherType.getShape().back() == static_cast<int64_t>(shift.size())) {

@@ -28,23 +28,24 @@ namespace {
 
 /// A convolution with a weight, and a bias if any, that are constants of floats
 /// and its own.
-bool isCandidate(ConvOp conv) {
+bool isCandidate(onnx::ConvOp conv) {
   auto isOwn = [](Value value) {
     RankedTensorType type = getRanked(value);
-    return value.getDefiningOp<ConstantOp>() && type && type.hasStaticShape() &&
-           type.getElementType().isF32() && type.getNumElements() > 0;
+    return value.getDefiningOp<onnx::ConstantOp>() && type &&
+           type.hasStaticShape() && type.getElementType().isF32() &&
+           type.getNumElements() > 0;
   };
   return isOwn(conv.getW()) && (!isPresent(conv.getB()) || isOwn(conv.getB()));
 }
 
 /// The convolution that alone reads what `conv` makes, through nothing or a
 /// function f with f(s x) = s f(x) for s > 0.
-ConvOp getNext(ConvOp conv) {
+onnx::ConvOp getNext(onnx::ConvOp conv) {
   Operation *user = getOnlyUser(conv.getY());
   if (isa_and_present<ReluOp, LeakyReluOp>(user))
     user = getOnlyUser(user->getResult(0));
-  auto next = dyn_cast_or_null<ConvOp>(user);
-  return next && isCandidate(next) ? next : ConvOp();
+  auto next = dyn_cast_or_null<onnx::ConvOp>(user);
+  return next && isCandidate(next) ? next : onnx::ConvOp();
 }
 
 /// Elements of a constant that can be read; weights come from a checked file.
@@ -60,7 +61,7 @@ std::vector<float> readFloats(Value value) {
 }
 
 /// Elements of the window.
-int64_t getWindow(ConvOp conv) {
+int64_t getWindow(onnx::ConvOp conv) {
   int64_t count = 1;
   for (int64_t size : getRanked(conv.getW()).getShape().drop_front(2))
     count *= size;
@@ -74,28 +75,28 @@ struct ONNXEqualizeLayersPass
 
   void runOnOperation() override {
     DenseSet<Operation *> seen;
-    SmallVector<SmallVector<ConvOp>> chains;
-    getOperation()->walk([&](ConvOp conv) {
+    SmallVector<SmallVector<onnx::ConvOp>> chains;
+    getOperation()->walk([&](onnx::ConvOp conv) {
       if (seen.contains(conv) || !isCandidate(conv))
         return;
-      SmallVector<ConvOp> chain = {conv};
-      while (ConvOp next = getNext(chain.back())) {
+      SmallVector<onnx::ConvOp> chain = {conv};
+      while (onnx::ConvOp next = getNext(chain.back())) {
         seen.insert(next);
         chain.push_back(next);
       }
       if (chain.size() > 1)
         chains.push_back(chain);
     });
-    for (ArrayRef<ConvOp> chain : chains)
+    for (ArrayRef<onnx::ConvOp> chain : chains)
       if (failed(equalize(chain)))
         return signalPassFailure();
   }
 
 private:
-  LogicalResult equalize(ArrayRef<ConvOp> chain) {
+  LogicalResult equalize(ArrayRef<onnx::ConvOp> chain) {
     std::vector<std::vector<float>> weights;
     std::vector<quantizer::ChainWeight> magnitudes;
-    for (ConvOp conv : chain) {
+    for (onnx::ConvOp conv : chain) {
       std::vector<float> weight = readFloats(conv.getW());
       ArrayRef<int64_t> shape = getRanked(conv.getW()).getShape();
       // What is not finite is an error of the quantizer, with its place.
@@ -120,7 +121,7 @@ private:
     std::vector<std::vector<float>> factors =
         quantizer::equalizeChain(magnitudes);
     for (size_t i = 0; i < chain.size(); ++i) {
-      ConvOp conv = chain[i];
+      onnx::ConvOp conv = chain[i];
       ArrayRef<float> before =
           i > 0 ? ArrayRef<float>(factors[i - 1]) : ArrayRef<float>();
       ArrayRef<float> after =
@@ -145,7 +146,7 @@ private:
   }
 
   /// Rows of `weight` by 1 / `after`, columns by `before`; empty: by 1.
-  static void scale(ConvOp conv, std::vector<float> &weight,
+  static void scale(onnx::ConvOp conv, std::vector<float> &weight,
                     ArrayRef<float> before, ArrayRef<float> after) {
     ArrayRef<int64_t> shape = getRanked(conv.getW()).getShape();
     int64_t window = getWindow(conv), perGroup = shape[1];
@@ -161,7 +162,7 @@ private:
         }
   }
 
-  LogicalResult replace(ConvOp conv, unsigned operand,
+  LogicalResult replace(onnx::ConvOp conv, unsigned operand,
                         ArrayRef<float> elements) {
     Operation *old = conv->getOperand(operand).getDefiningOp();
     auto type = cast<RankedTensorType>(conv->getOperand(operand).getType());
@@ -174,7 +175,7 @@ private:
     if (failed(value))
       return failure();
     OpBuilder b(conv);
-    auto constant = ConstantOp::create(b, conv.getLoc(), *value);
+    auto constant = onnx::ConstantOp::create(b, conv.getLoc(), *value);
     if (name)
       constant->setAttr(ONNXDialect::kNameAttr, name);
     conv->setOperand(operand, constant.getResult());

@@ -11,10 +11,12 @@
 #include "QuantizedConstants.h"
 #include "StaticStatistics.h"
 #include "mlir/IR/Remarks.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/ONNX/Transforms/Passes.h"
 #include "nibble/Support/QuantizationConfig.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace nibble::onnx {
 #define GEN_PASS_DEF_ONNXINSERTQUANTIZATIONPASS
@@ -152,6 +154,9 @@ private:
     inputs.format = format;
     inputs.getObjection = [&](Operation *op) { return getObjection(op); };
     inputs.getRange = [&](Value value) { return statistics.getRange(value); };
+    inputs.getDoubt = [&](Operation *op, const ValueGrid &grid) {
+      return getDoubt(op, grid);
+    };
     inputs.getName = [&](Value value) { return statistics.getName(value); };
     Block &body = function.getBody().front();
     QuantizationPlan plan = planQuantization(body, inputs);
@@ -174,6 +179,27 @@ private:
       explain(op, reason);
     eraseDead(function);
     return success();
+  }
+
+  /// Rounding the input of some products costs more than others: those with few
+  /// large values, or with large channels that hardly count.
+  std::string getDoubt(Operation *op, const ValueGrid &grid) {
+    auto floats = op->getOperand(1).getDefiningOp<onnx::ConstantOp>();
+    FailureOr<ConstantData> data = ConstantData::get(op->getOperand(1));
+    if (!floats || failed(data))
+      return "";
+    ConstantData elements = data->expanded();
+    ProductView view = getProductView(op, elements.getType().getShape(),
+                                      elements.getBytes().data());
+    std::optional<double> sqnr =
+        quantizer::predictSQNR(view.weight, view.channels,
+                               statistics.getInputMeanSquare(op), grid.scale);
+    if (!sqnr || *sqnr >= minimumSQNR)
+      return "";
+    return llvm::formatv("8 bits of its input would leave its output {0:F1} "
+                         "dB above the noise, less than the {1:F1} dB of "
+                         "minimum-sqnr",
+                         *sqnr, static_cast<double>(minimumSQNR));
   }
 
   /// value -> dequantize(quantize(value))

@@ -128,10 +128,12 @@ public:
     findCandidates();
     // Each rejection takes away what others may have built upon.
     do {
-      findMadeValues();
-      findNeeds();
-    } while (rejectUnknownRanges());
-    assignGrids();
+      do {
+        findMadeValues();
+        findNeeds();
+      } while (rejectUnknownRanges());
+      assignGrids();
+    } while (rejectDoubts());
     explain();
     return std::move(plan);
   }
@@ -142,6 +144,7 @@ private:
   void findMadeValues();
   void findNeeds();
   bool rejectUnknownRanges();
+  bool rejectDoubts();
   void assignGrids();
   void explain();
 
@@ -333,9 +336,27 @@ bool Planner::rejectUnknownRanges() {
   return changed;
 }
 
+/// Takes back products that lose too much.
+bool Planner::rejectDoubts() {
+  bool changed = false;
+  for (Operation *op : candidates) {
+    auto grid = plan.values.find(isProduct(op) ? op->getOperand(0) : Value());
+    if (!plan.integers.contains(op) || grid == plan.values.end())
+      continue;
+    std::string doubt = inputs.getDoubt(op, grid->second);
+    if (doubt.empty())
+      continue;
+    rejected[op] = doubt;
+    changed = true;
+  }
+  candidates.remove_if([&](Operation *op) { return rejected.contains(op); });
+  return changed;
+}
+
 /// One grid for all values that keep their codes on the way from one to the
 /// next.
 void Planner::assignGrids() {
+  plan.values.clear();
   llvm::EquivalenceClasses<void *> classes;
   llvm::SmallVector<Value> values;
   auto add = [&](Value value) {

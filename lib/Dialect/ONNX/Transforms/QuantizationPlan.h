@@ -45,6 +45,9 @@ struct PlanInputs {
   std::function<std::string(mlir::Operation *)> getObjection;
   /// The range of a value that is no constant; nothing if it is not known.
   std::function<std::optional<quantizer::ValueRange>(mlir::Value)> getRange;
+  /// Why a product should not read its input with the grid that it gets; empty
+  /// if it may.
+  std::function<std::string(mlir::Operation *, const ValueGrid &)> getDoubt;
   /// A name for messages.
   std::function<std::string(mlir::Value)> getName;
 };

@@ -33,29 +33,19 @@ StringRef getLayerName(Operation *op) {
 
 LogicalResult StaticStatistics::read(ModuleOp module, StringRef path) {
   statistics.reset();
+  names.emplace(module);
   if (path.empty())
     return success();
-  llvm::Expected<calibration::Statistics> file =
-      calibration::Statistics::read(path);
-  if (!file)
-    return emitError(module.getLoc()) << llvm::toString(file.takeError());
-  statistics = std::move(*file);
+  FailureOr<std::shared_ptr<const calibration::Statistics>> file =
+      loadStatistics(module, path, "W8A8");
+  if (failed(file))
+    return failure();
+  statistics = *file;
   return success();
 }
 
 std::string StaticStatistics::getName(Value value) const {
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
-    auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
-    auto name = function ? function.getArgAttrOfType<StringAttr>(
-                               argument.getArgNumber(), ONNXDialect::kNameAttr)
-                         : StringAttr();
-    return name ? name.str() : std::string();
-  }
-  auto result = cast<OpResult>(value);
-  std::string name = getLayerName(result.getOwner()).str();
-  if (unsigned index = result.getResultNumber())
-    name += "#" + std::to_string(index);
-  return name;
+  return names->get(value).str();
 }
 
 std::optional<quantizer::ValueRange>
@@ -91,21 +81,32 @@ StaticStatistics::getRange(Value value) const {
   return std::nullopt;
 }
 
-SmallVector<float> StaticStatistics::getInputMean(Operation *op) const {
+SmallVector<float> StaticStatistics::getInputVector(
+    Operation *op, std::vector<float> calibration::LayerStatistics::*field,
+    int power) const {
   const calibration::LayerStatistics *layer =
       statistics ? statistics->findLayer(getLayerName(op)) : nullptr;
   if (!layer || layer->rows == 0)
     return {};
-  SmallVector<float> mean(layer->mean.begin(), layer->mean.end());
+  const std::vector<float> &given = layer->*field;
+  SmallVector<float> values(given.begin(), given.end());
   Value input = op->getOperand(0);
   if (auto dequantize = input.getDefiningOp<DequantizeLinearOp>())
     if (auto quantize = dequantize.getX().getDefiningOp<QuantizeLinearOp>())
       input = quantize.getX();
   ArrayRef<float> factors = getFactors(input);
-  if (factors.size() == mean.size())
-    for (auto [value, factor] : llvm::zip_equal(mean, factors))
-      value /= factor;
-  return mean;
+  if (factors.size() == values.size())
+    for (auto [value, factor] : llvm::zip_equal(values, factors))
+      value /= std::pow(factor, static_cast<float>(power));
+  return values;
+}
+
+SmallVector<float> StaticStatistics::getInputMean(Operation *op) const {
+  return getInputVector(op, &calibration::LayerStatistics::mean, 1);
+}
+
+SmallVector<float> StaticStatistics::getInputMeanSquare(Operation *op) const {
+  return getInputVector(op, &calibration::LayerStatistics::meanSquare, 2);
 }
 
 } // namespace nibble::onnx

@@ -10,7 +10,7 @@
 #define NIBBLE_LIB_DIALECT_ONNX_TRANSFORMS_STATICSTATISTICS_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include "nibble/Calibration/Statistics.h"
+#include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Quantizer/StaticActivations.h"
 
 namespace nibble::onnx {
@@ -25,9 +25,9 @@ constexpr llvm::StringLiteral equalizedAttrName = "nibble.equalized";
 /// A statistics file, seen from the values of a module.
 class StaticStatistics {
 public:
-  /// Reads `path`; an empty path is a model about which nothing is known. An
-  /// error, located at the module, says what is wrong with the file or that it
-  /// is of another model.
+  /// Reads `path`; an empty path is a model about which nothing is known. For a
+  /// module as it is at the end of phase onnx. Errors are those of
+  /// `loadStatistics`.
   mlir::LogicalResult read(mlir::ModuleOp module, llvm::StringRef path);
 
   /// The range of `value`, after equalization of its channels if there was one;
@@ -38,11 +38,20 @@ public:
   /// `op` reads; empty if it is not known.
   llvm::SmallVector<float> getInputMean(mlir::Operation *op) const;
 
+  /// The mean square, likewise.
+  llvm::SmallVector<float> getInputMeanSquare(mlir::Operation *op) const;
+
   /// The name under which `value` is in the file, also if it is not there.
   std::string getName(mlir::Value value) const;
 
 private:
-  std::optional<calibration::Statistics> statistics;
+  llvm::SmallVector<float>
+  getInputVector(mlir::Operation *op,
+                 std::vector<float> calibration::LayerStatistics::*field,
+                 int power) const;
+
+  std::shared_ptr<const calibration::Statistics> statistics;
+  std::optional<TensorNames> names;
 };
 
 } // namespace nibble::onnx

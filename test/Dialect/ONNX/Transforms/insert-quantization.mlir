@@ -1,14 +1,16 @@
-// RUN: nibble-opt %s --onnx-insert-quantization="scheme=W8A8 calibration=%S/Inputs/ranges.yaml" | FileCheck %s
+// RUN: nibble-opt %s --onnx-insert-quantization="scheme=W8A8 minimum-sqnr=0 calibration=%S/Inputs/ranges.yaml" | FileCheck %s
 
 // The input of a product is quantized, its weight is codes per output channel,
 // its bias integers in steps of both scales. The result of the last product
 // stays float.
 
+module attributes {nibble.model_hash = 0 : i64} {
 func.func @main(%x: tensor<1x2x4x4xf32> {onnx.name = "x"}) -> tensor<1x2x4x4xf32> {
   %w = onnx.Constant {value = dense<[[[[1.27]], [[-0.635]]], [[[0.0]], [[2.54]]]]> : tensor<2x2x1x1xf32>, onnx.name = "w"} : tensor<2x2x1x1xf32>
   %b = onnx.Constant {value = dense<[1.0, -0.5]> : tensor<2xf32>, onnx.name = "b"} : tensor<2xf32>
   %y = onnx.Conv(%x, %w, %b) {onnx.name = "c1"} : (tensor<1x2x4x4xf32>, tensor<2x2x1x1xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32>
   return %y : tensor<1x2x4x4xf32>
+}
 }
 
 // CHECK-LABEL: func.func @main

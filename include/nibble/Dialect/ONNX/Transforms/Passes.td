@@ -231,6 +231,11 @@ def ONNXInsertQuantizationPass
     they read and make. Relu and Clip after a product are in the range of what
     is quantized. Values that are quantized in the model keep their scales.
 
+    A product stays float whose output would be less than `minimum-sqnr` above
+    the noise of its rounded input, as predicted from its weight and the mean
+    squares in the file: its input has few large values, or large channels that
+    the weight hardly uses.
+
     A product that stays in floats, and an operator that reads bytes and
     computes in floats, is a remark with the reason. Without a statistics file,
     a W8A8 layer is an error unless the model is quantized itself.
@@ -256,7 +261,8 @@ def ONNXInsertQuantizationPass
     Option<"config", "config", "std::string", "\"\"", "YAML file with rules">,
     Option<"calibration", "calibration", "std::string", "\"\"", "statistics file">,
     Option<"activationType", "activation-type", "std::string", "\"uint8\"", "uint8 or int8">,
-    Option<"activationSymmetric", "activation-symmetric", "bool", "false", "the zero point is in the middle">
+    Option<"activationSymmetric", "activation-symmetric", "bool", "false", "the zero point is in the middle">,
+    Option<"minimumSQNR", "minimum-sqnr", "double", "30", "dB that rounding the input must leave of a product's output; 0: any">
   ];
   let statistics = [
     Statistic<"numProducts", "num-products", "Products with quantized weights">,
@@ -292,6 +298,26 @@ def ONNXCorrectBiasPass
   let statistics = [
     Statistic<"numCorrected", "num-corrected", "Products with a corrected bias">
   ];
+}
+
+def ONNXDecomposeActivationPass
+    : Pass<"onnx-decompose-activation", "::mlir::func::FuncOp"> {
+  let summary = "Write activations that other runtimes lack with older operators";
+  let description = [{
+    Swish, which is new in operator set 24, becomes a product with a Sigmoid.
+
+    Before:
+    ```mlir
+    %y = onnx.Swish(%x) {onnx.name = "act"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    ```
+    After:
+    ```mlir
+    %0 = onnx.Sigmoid(%x) {onnx.name = "act_Sigmoid"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    %y = onnx.Mul(%x, %0) {onnx.name = "act"} : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numDecomposed", "num-decomposed", "Operators that were written anew">];
+  let dependentDialects = ["::nibble::onnx::ONNXDialect"];
 }
 
 class ONNXFusePass<string name, string title>

@@ -129,6 +129,7 @@ TEST_F(EmitTest, SymbolsAreFixed) {
                                           "nibble_context_free",
                                           "nibble_context_keep_caches",
                                           "nibble_context_memory",
+                                          "nibble_context_observe",
                                           "nibble_context_profile",
                                           "nibble_context_read_cache",
                                           "nibble_context_truncate_caches",

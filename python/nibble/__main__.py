@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import cli_report
+from . import cli_quantize, cli_report
 from .calibration import calibrate
 from .cli_text import add_verbs
 from .errors import CompileError, NibbleError
@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=0)
     run.set_defaults(run=_run)
 
+    cli_quantize.add_verb(verbs)
     cli_report.add_verb(verbs)
     calibration = verbs.add_parser(
         "calibrate",

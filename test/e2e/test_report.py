@@ -150,6 +150,36 @@ class OutputErrors(unittest.TestCase):
         self.assertAlmostEqual(layer["output_error"]["relative"] / wanted, 1, 4)
         self.assertNotIn("measured_output", layer)
 
+    def test_windows_of_grouped_convolutions(self):
+        from onnx import TensorProto, helper, numpy_helper, save
+
+        generator = np.random.default_rng(4)
+        weight = generator.standard_normal((6, 4, 3, 3)).astype(np.float32)
+        graph = helper.make_graph(
+            [
+                helper.make_node(
+                    "Conv", ["x", "w"], ["y"], name="conv", group=2, strides=[2, 1],
+                    pads=[1, 0, 1, 2],
+                )
+            ],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 9, 7])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 6, 5, 7])],
+            [numpy_helper.from_array(weight, "w")],
+        )  # fmt: skip
+        opset = [helper.make_opsetid("", 21)]
+        save(helper.make_model(graph, opset_imports=opset, ir_version=10), self.model)
+        x = np.cumsum(generator.standard_normal((12, 8, 9, 7)), -1).astype(np.float32)
+        np.savez(self.data, x=x)
+        report = self.report(f"--calibration={self.calibrate('--hessian')}")
+        # The layer is the model: its error is that of the outputs.
+        quantized = s.nibble.Model(self.folder / "m.so").run({"x": x})["y"].astype(np.float64)
+        plain = s.Reference(self.model).run({"x": x})["y"].astype(np.float64)
+        wanted = ((quantized - plain) ** 2).sum() / (plain**2).sum()
+        found = report["layers"][0]["output_error"]
+        self.assertEqual(found["basis"], "hessian")
+        self.assertAlmostEqual(found["relative"] / wanted, 1, 3)
+
     def test_samples(self):
         report = self.report(f"--data={self.data}", "--report-samples=7")
         layer, output = report["layers"][0]["measured_output"], report["outputs"][0]

@@ -1,0 +1,100 @@
+# Part of the Nibble project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The verb quantize: export, calibration and compilation in one step."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from .calibration import calibrate
+from .compiler import QuantizationConfig, compile
+from .errors import NibbleError
+from .export import DecoderOptions, export_model
+from .fetch import PUBLISHED, fetch
+
+#: What a tokenizer is made of, beside an exported model.
+_TOKENIZER_FILES = (".json", ".jinja", ".bin", ".txt")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _find_onnx(source: str, folder: Path) -> tuple[Path, bool]:
+    """The ONNX file of a source, exported to `folder` if it is a checkpoint; and whether it was."""
+    path = Path(source)
+    if not path.exists() and source in PUBLISHED:
+        path = fetch(source)
+    if not path.exists():
+        names = ", ".join(PUBLISHED)
+        raise NibbleError(f"{path}: no such file or folder, and no name of a model ({names})")
+    if path.is_dir() and (path / "model.onnx").exists():
+        return path / "model.onnx", False
+    if path.suffix in (".onnx", ".mlir"):
+        return path, False
+    _say(f"exporting {path.name} to ONNX")
+    return export_model(path, folder / "onnx", DecoderOptions(opset=25)), True
+
+
+def _quantize(args: argparse.Namespace) -> None:
+    if args.data and args.calibration:
+        raise NibbleError("--data and --calibration exclude each other: statistics are either "
+                          "made from data or given")  # fmt: skip
+    config = QuantizationConfig(
+        args.quantize,
+        method=args.method,
+        symmetric=not args.asymmetric,
+        head=args.head,
+        file=args.config,
+        **({} if args.group_size is None else {"group_size": args.group_size}),
+        **({} if args.scale_type is None else {"scale_type": args.scale_type}),
+    )
+    output = Path(args.output)
+    with tempfile.TemporaryDirectory(prefix="nibble-") as place:
+        model, exported = _find_onnx(args.model, Path(place))
+        statistics = args.calibration
+        if args.data:
+            _say(f"calibrating {model.name}")
+            statistics = Path(place, "statistics.yaml")
+            calibrate(
+                model, args.data, statistics, method=args.ranges, samples=args.samples,
+                hessian="gptq" in (args.method or "").split(","),
+            )  # fmt: skip
+        options = [f"--calibration={statistics}"] if statistics else []
+        _say(f"compiling {model.name}, {args.quantize}")
+        compile(model, output, config, report=args.report, options=[*options, *args.option])
+        if exported:
+            for file in model.parent.iterdir():
+                if file.suffix in _TOKENIZER_FILES:
+                    shutil.copyfile(file, output.parent / file.name)
+    print(output)
+
+
+def add_verb(verbs: argparse._SubParsersAction) -> None:
+    """Adds the parser of the verb quantize."""
+    parser = verbs.add_parser("quantize", help="compile a model with a quantization of choice")
+    add = parser.add_argument
+    add("model", help="an ONNX file or exported folder, a GGUF file, a Hugging Face folder, or a "
+        f"name ({', '.join(PUBLISHED)})")  # fmt: skip
+    add("-o", "--output", required=True, metavar="OUT.so")
+    add("--quantize", required=True, metavar="SCHEME", help="W4A16, W8A8, NF4, Q4_K, ...")
+    add("--method", help="rtn, gptq, hqq, ...")
+    add("--group-size", type=int, metavar="N")
+    add("--asymmetric", action="store_true", help="zero points")
+    add("--scale-type", choices=("f16", "bf16", "f32"))
+    add("--head", metavar="SCHEME", help="of a language model's embedding and head")
+    add("--config", metavar="FILE.yaml", help="rules per layer")
+    add("--data", action="append", default=[], metavar="PATH",
+        help="calibrate on this first: arrays, token files, or texts")  # fmt: skip
+    add("--ranges", default="minmax", metavar="METHOD",
+        help="how --data makes ranges: minmax, moving-average, percentile, entropy, mse")  # fmt: skip
+    add("--samples", type=int, default=0, metavar="N", help="most samples of --data; 0: all")
+    add("--calibration", metavar="STATS", help="statistics that there are already")
+    add("--report", action="append", default=[], metavar="FILE", help="X.json, X.html or X.yaml")
+    add("--option", action="append", default=[], metavar="--NAME=VALUE",
+        help="any other option of nibble-compile, as --option=--march=x86-64-v3")  # fmt: skip
+    parser.set_defaults(run=_quantize)

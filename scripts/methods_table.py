@@ -21,9 +21,11 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,12 +232,14 @@ class Line:
     figures: dict[str, Figures | None]
 
 
-def measure_subject(subject: Subject, methods: list[Method], args, settings: Settings):
-    lines = []
+def measure_subject(
+    subject: Subject, lines: list[Line], args: argparse.Namespace, settings: Settings
+) -> Iterator[None]:
+    """Adds rows to `lines`, and yields after each."""
     folder = Path(settings.work, "statistics", subject.name)
     folder.mkdir(parents=True)
     statistics = Statistics(subject, folder)
-    for method in methods:
+    for method in args.methods:
         if method.language not in (None, subject.language):
             continue
         print(f"{subject.name}: {method.name}", file=sys.stderr)
@@ -255,7 +259,7 @@ def measure_subject(subject: Subject, methods: list[Method], args, settings: Set
             if figures:
                 print(f"  {tool}: {figures.note or figures}", file=sys.stderr)
         lines.append(Line(method.name, found))
-    return lines
+        yield
 
 
 def cells(figures: Figures | None, title: str) -> list[str]:
@@ -348,6 +352,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rope-theta", type=float, help="of the export of language models")
     parser.add_argument("-o", "--output", type=Path, default=ev.ROOT / "docs/methods-results.md")
     args = parser.parse_args()
+    # What the page says it was made by, without the places of this machine.
+    places = {str(args.output): args.output.name, args.peer_python: "PYTHON"}
+    args.words = [places.get(word, word) for word in sys.argv[1:]]
     if not args.output.parent.is_dir():
         parser.error(f"{args.output.parent}: no such folder")
     chosen = [m for m in METHODS if any(fnmatch.fnmatchcase(m.name, g) for g in args.methods)]
@@ -357,17 +364,36 @@ def parse() -> argparse.Namespace:
     return args
 
 
+def write_page(results: list[tuple[Subject, list[Line]]], args: argparse.Namespace) -> None:
+    image = args.output.with_suffix(".svg")
+    image.write_text(plot(results), encoding="utf-8")
+    args.output.write_text(
+        PAGE.format(
+            command=" ".join(["python scripts/methods_table.py", *map(shlex.quote, args.words)]),
+            machine=measure.machine(),
+            sections="\n".join(section(s, lines, args.peers) for s, lines in results),
+            plot=image.name,
+        ),
+        encoding="utf-8",
+    )
+
+
 def main() -> int:
     args = parse()
-    results = []
+    results: list[tuple[Subject, list[Line]]] = []
     with tempfile.TemporaryDirectory() as work:
         settings = Settings(
             work, args.text, args.windows, args.window, args.samples, args.rope_theta
         )
         for name in args.models:
+            lines: list[Line] = []
             try:
                 subject = methods_models.find(name, settings)
-                lines = measure_subject(subject, args.methods, args, settings)
+                for _ in measure_subject(subject, lines, args, settings):
+                    # A run may take hours: what there is can be read, and kept.
+                    shown = [*results, (subject, lines)]
+                    if any(f and f.quality for line in lines for f in line.figures.values()):
+                        write_page(shown, args)
             except ev.Missing as reason:
                 print(f"{name}: not measured: {reason}", file=sys.stderr)
                 continue
@@ -375,17 +401,6 @@ def main() -> int:
                 results.append((subject, lines))
     if not results:
         raise nibble.NibbleError("nothing could be measured")
-    image = args.output.with_suffix(".svg")
-    image.write_text(plot(results), encoding="utf-8")
-    args.output.write_text(
-        PAGE.format(
-            command=" ".join(["python scripts/methods_table.py", *sys.argv[1:]]),
-            machine=measure.machine(),
-            sections="\n".join(section(s, lines, args.peers) for s, lines in results),
-            plot=image.name,
-        ),
-        encoding="utf-8",
-    )
     print(args.output)
     return 0
 

@@ -41,6 +41,10 @@ void invoke(void **args) {
     nibble_rt_note_failure(nibble_rt_current_run(), "noted first");
     nibble_rt_note_failure(nibble_rt_current_run(), "noted second");
   }
+  // Every second element, then a scalar.
+  int64_t strided[] = {0, reinterpret_cast<int64_t>(a->aligned), 1, 2, 2};
+  nibble_rt_observe(5, NIBBLE_FLOAT, 1, strided);
+  nibble_rt_observe(6, NIBBLE_FLOAT, 0, strided);
   auto *scratch = static_cast<float *>(_mlir_memref_to_llvm_alloc(4096));
   auto *data =
       static_cast<float *>(_mlir_memref_to_llvm_alloc(uint64_t(a->size) * 4));
@@ -108,6 +112,37 @@ protected:
                          {nullptr, b, sizeof(b), NIBBLE_FLOAT, 2, shapeB}};
   nibble_tensor out = {};
 };
+
+TEST_F(RunTest, ObserversSeeValuesAndMayEndTheRun) {
+  struct Seen {
+    std::vector<int64_t> ids;
+    float last = 0;
+    const char *answer = nullptr;
+  } seen;
+  auto observer = [](void *user, const nibble_observation *value) {
+    auto *seen = static_cast<Seen *>(user);
+    seen->ids.push_back(value->id);
+    EXPECT_EQ(value->dtype, NIBBLE_FLOAT);
+    if (value->rank == 1) {
+      EXPECT_EQ(value->dims[0], 2);
+      seen->last =
+          static_cast<const float *>(value->data)[value->strides[0] * 0];
+    }
+    return seen->answer;
+  };
+  EXPECT_EQ(nibble_context_observe(nullptr, observer, &seen),
+            NIBBLE_INVALID_ARGUMENT);
+  ASSERT_EQ(nibble_context_observe(context, observer, &seen), NIBBLE_OK);
+  EXPECT_EQ(run(), NIBBLE_OK);
+  EXPECT_EQ(seen.ids, (std::vector<int64_t>{5, 6}));
+  EXPECT_EQ(seen.last, 2); // The offset counts.
+  seen.answer = "enough seen";
+  expectError(2, "enough seen", NIBBLE_RUN_FAILED);
+  EXPECT_EQ(seen.ids.size(), 3u);
+  ASSERT_EQ(nibble_context_observe(context, nullptr, nullptr), NIBBLE_OK);
+  EXPECT_EQ(run(), NIBBLE_OK);
+  EXPECT_EQ(seen.ids.size(), 3u);
+}
 
 TEST_F(RunTest, InputsGoByPositionOrName) {
   ASSERT_EQ(run(), NIBBLE_OK) << nibble_last_error(context);

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import evaluation as ev
 import nibble
 import numpy as np
 import shared_inputs as si
-from measure import GLYPHS, Case
+from measure import GLYPHS
 from nibble.fetch import PUBLISHED
-from shared_cases import CASES
+from static_table import SPLITS, Split, labelled, run
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,6 @@ class Subject:
     text: Callable[[], Path] | None = None
     """The same for a language model: a text, of which `samples` windows are read."""
     samples: int = 0
-
-    def feeds(self) -> Iterable[dict[str, np.ndarray]]:
-        """The calibration data one by one, as runs of the model take them."""
-        arrays = self.calibration()
-        for i in range(len(next(iter(arrays.values())))):
-            yield {name: array[i : i + 1] for name, array in arrays.items()}
 
 
 def _text(settings: Settings) -> Path:
@@ -113,93 +107,40 @@ def _stories(settings: Settings) -> Subject:
     return Subject("stories260k", "stories260K (20 stories)", path, quality, True, ["lm_head"])
 
 
-# What calibrates a model is not scored. Where one set of examples serves both, the
-# first of them calibrate, and accuracy is that of the others.
+def _split_model(
+    name: str, path: Callable[[], Path], tensor: Callable[[], str], make: Callable[[], Split]
+) -> Subject:
+    """A model with one input, judged on samples that do not calibrate it: by its right
+    answers, or by the cosine with ONNX Runtime's outputs in float."""
+    split = functools.cache(make)
 
-
-def _glyphs(settings: Settings) -> Subject:
-    images, labels = ev.glyphs_test()
-    return _classifier(GLYPHS.path, "glyphs", images, labels, 100, "images")
-
-
-def _mnist(settings: Settings) -> Subject:
-    def calibration() -> dict[str, np.ndarray]:
-        return {"Input3": ev.mnist_test(10000)[0][-128:]}
-
-    case = _case("mnist")
-    return Subject("mnist", case.title, case.path, case.quality, calibration=calibration)
-
-
-def _resnet(settings: Settings, name: str) -> Subject:
-    return _classifier(_case(name).path, name, *ev.cifar_test(), 64, "input")
-
-
-def _classifier(path, name: str, images, labels, first: int, tensor: str) -> Subject:
-    """The first images calibrate, the others are scored, one at a time."""
+    @functools.cache
+    def wanted() -> np.ndarray:
+        return run(ev.Reference(path()), split().scored)
 
     def quality(model) -> dict[str, float]:
-        return {"accuracy": ev.accuracy(ev.classify(model, images[first:], 1), labels[first:])}
+        rows = run(model, split().scored)
+        if split().count_right:
+            return {"accuracy": split().count_right(rows) / len(rows)}
+        return {"cosine": ev.cosine(rows, wanted())}
 
-    title = f"{name} ({len(images) - first} images)"
-    return Subject(name, title, path, quality, calibration=lambda: {tensor: images[:first]})
-
-
-def _lprnet(settings: Settings) -> Subject:
-    first, (plates, texts) = 100, si.plates()
-
-    def quality(model) -> dict[str, float]:
-        read = map(si.read_plate, ev.classify(model, plates[first:], 1))
-        right = sum(map(str.__eq__, read, texts[first:]))
-        return {"accuracy": right / (len(texts) - first)}
-
-    title = f"lprnet ({len(texts) - first} licence plates)"
+    title = f"{name} ({len(split().scored)} samples)"
     return Subject(
-        "lprnet", title, _case("lprnet").path, quality,
-        calibration=lambda: {"input": plates[:first]},
-    )  # fmt: skip
+        name, title, path, quality, calibration=lambda: {tensor(): split().calibration}
+    )
 
 
-def _magika(settings: Settings) -> Subject:
-    features, labels, _ = si.magika_examples()
-    names = np.asarray(si.magika_labels())
-    numbers = np.asarray([int(np.flatnonzero(names == label)[0]) for label in labels])
-    return _classifier(_case("magika").path, "magika", features, numbers, 29, "bytes")
+def _vision(name: str) -> Subject:
+    if name == "glyphs":
+        images = functools.partial(labelled, *ev.glyphs_test(), 100)
+        return _split_model(name, GLYPHS.path, lambda: "images", images)
+    example = si.EXAMPLES[name]
+    return _split_model(
+        name, example.path, lambda: next(iter(example.inputs()[0])), SPLITS[name]
+    )
 
 
-def _photographs(settings: Settings, name: str) -> Subject:
-    """Judged on some photographs, calibrated on others."""
-    scored = {"mobilenetv2": 8, "yolox-nano": 4, "fastestdet": 0}[name]
-    tensor = next(iter(si.EXAMPLES[name].inputs()[0]))
-
-    def calibration() -> dict[str, np.ndarray]:
-        count = len(si.coco_files())
-        if name == "mobilenetv2":
-            pictures = si.imagenet_like(count)
-        elif name == "yolox-nano":
-            pictures = si.letterboxed(count)
-        else:
-            pictures = si.letterboxed(count, 352) / 255
-        return {tensor: pictures[scored:]}
-
-    case = _case(name)
-    return Subject(name, case.title, case.path, case.quality, calibration=calibration)
-
-
-def _case(name: str) -> Case:
-    return next(case for case in CASES if case.title.split()[0] == name)
-
-
-VISION = {
-    "glyphs": _glyphs,
-    "mnist": _mnist,
-    "resnet20": functools.partial(_resnet, name="resnet20"),
-    "resnet56": functools.partial(_resnet, name="resnet56"),
-    "lprnet": _lprnet,
-    "mobilenetv2": functools.partial(_photographs, name="mobilenetv2"),
-    "yolox-nano": functools.partial(_photographs, name="yolox-nano"),
-    "fastestdet": functools.partial(_photographs, name="fastestdet"),
-    "magika": _magika,
-}
+VISION = ("glyphs", *SPLITS)
 LANGUAGE = ("smollm2", "stories260k")
 MODELS = (*LANGUAGE, *VISION)
 #: Without the small ones, which are for short runs.
@@ -212,4 +153,4 @@ def find(name: str, settings: Settings) -> Subject:
         return _published(name, settings)
     if name == "stories260k":
         return _stories(settings)
-    return VISION[name](settings)
+    return _vision(name)

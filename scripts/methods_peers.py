@@ -22,6 +22,7 @@ import evaluation as ev
 import methods_models
 import nibble
 import numpy as np
+from static_table import quantize_with_onnxruntime
 
 
 def peak_memory() -> int:
@@ -100,33 +101,10 @@ def make_dynamic(source: Path, out: Path, recipe: dict, subject: methods_models.
     )
 
 
-class _Reader:
-    """Feeds, one for each sample, as ONNX Runtime's calibration asks for them."""
-
-    def __init__(self, feeds):
-        self._feeds = iter(feeds)
-
-    def get_next(self):
-        return next(self._feeds, None)
-
-
 def make_static(source: Path, out: Path, recipe: dict, subject: methods_models.Subject) -> None:
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as place:
-        prepared = Path(place, "prepared.onnx")
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            out,
-            _Reader(subject.feeds()),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=getattr(CalibrationMethod, recipe["calibrate"]),
-        )
+    samples = next(iter(subject.calibration().values()))
+    made = quantize_with_onnxruntime(source, samples, recipe["calibrate"], out.parent)
+    made.rename(out)
 
 
 ONNX_RUNTIME = {"nbits": make_nbits, "dynamic": make_dynamic, "static": make_static}

@@ -88,14 +88,14 @@ METHODS = [
     Method(
         "W8A8, min-max",
         ("--quantize=W8A8",),
-        {"kind": "static", "calibrate": "MinMax"},
+        {"kind": "static", "calibrate": "minmax"},
         calibrate=("--method=minmax",),
         language=False,
     ),
     Method(
         "W8A8, percentile",
         ("--quantize=W8A8",),
-        {"kind": "static", "calibrate": "Percentile"},
+        {"kind": "static", "calibrate": "percentile"},
         calibrate=("--method=percentile",),
         language=False,
     ),

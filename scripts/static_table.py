@@ -49,7 +49,9 @@ class Split:
     count_right: Callable[[np.ndarray], int] | None = None
 
 
-def _labelled(images: np.ndarray, labels: np.ndarray, first: int) -> Split:
+def labelled(images: np.ndarray, labels: np.ndarray, first: int) -> Split:
+    """The first images calibrate, the others are scored."""
+
     def right(rows: np.ndarray) -> int:
         return int((rows.argmax(-1) == labels[first:]).sum())
 
@@ -87,13 +89,13 @@ def _fastestdet() -> Split:
 def _magika() -> Split:
     features, labels, _ = si.magika_examples()
     names = si.magika_labels()
-    return _labelled(features, np.asarray([names.index(label) for label in labels]), 64)
+    return labelled(features, np.asarray([names.index(label) for label in labels]), 64)
 
 
 SPLITS: dict[str, Callable[[], Split]] = {
     "mnist": _mnist,
-    "resnet20": lambda: _labelled(*ev.cifar_test(), 64),
-    "resnet56": lambda: _labelled(*ev.cifar_test(), 64),
+    "resnet20": lambda: labelled(*ev.cifar_test(), 64),
+    "resnet56": lambda: labelled(*ev.cifar_test(), 64),
     "lprnet": _plates,
     "mobilenetv2": lambda: _photographs(si.imagenet_like(34)),
     "yolox-nano": lambda: _photographs(si.letterboxed(34)),

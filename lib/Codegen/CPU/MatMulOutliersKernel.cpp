@@ -36,9 +36,9 @@ public:
 
 private:
   Index toIndex(Value value) {
-    return kb.index(arith::IndexCastOp::create(kb.b, kb.loc,
-                                               kb.b.getIndexType(), value)
-                        .getResult());
+    return kb.index(
+        arith::IndexCastOp::create(kb.b, kb.loc, kb.b.getIndexType(), value)
+            .getResult());
   }
   Values loadWeights(Index panel, int64_t half, Value column);
   /// Rows from `lastRow` on do not exist (null: all do): they read the last one
@@ -98,8 +98,7 @@ Values MatMulOutliersEmitter::loadWeights(Index panel, int64_t half,
   Index at = (panel * args.weightQuads + toIndex(column) / 4) * quadBytes;
   Values weights;
   for (int64_t v = half; v < half + vectors; ++v) {
-    Value quads =
-        kb.loadVector(args.weight, at + v * lanes * 4, lanes * 4);
+    Value quads = kb.loadVector(args.weight, at + v * lanes * 4, lanes * 4);
     quads = vector::BitCastOp::create(b, kb.loc, kb.i32Vector(), quads);
     quads = arith::ShLIOp::create(b, kb.loc, quads, shift);
     quads = arith::ShRSIOp::create(b, kb.loc, quads, kb.splatI32(24));
@@ -118,21 +117,21 @@ void MatMulOutliersEmitter::emitTile(Index panel, int64_t half, Index row,
       at = min(at, kb.index(lastRow) - 1);
     inputs.push_back(at * args.k);
   }
-  Values sums = kb.forLoop(
-      kb.index(0), count, 1, Values(rows * vectors, kb.zeros()),
-      [&](Index i, ValueRange iter) {
-        Value column = kb.load(args.columns, i);
-        Values weights = loadWeights(panel, half, column);
-        Index k = toIndex(column);
-        Values next(iter);
-        for (int64_t r = 0; r < rows; ++r) {
-          Value x = kb.loadSplat(args.input, inputs[r] + k);
-          for (int64_t v = 0; v < vectors; ++v)
-            next[r * vectors + v] =
-                kb.fma(x, weights[v], next[r * vectors + v]);
-        }
-        return next;
-      });
+  Values sums =
+      kb.forLoop(kb.index(0), count, 1, Values(rows * vectors, kb.zeros()),
+                 [&](Index i, ValueRange iter) {
+                   Value column = kb.load(args.columns, i);
+                   Values weights = loadWeights(panel, half, column);
+                   Index k = toIndex(column);
+                   Values next(iter);
+                   for (int64_t r = 0; r < rows; ++r) {
+                     Value x = kb.loadSplat(args.input, inputs[r] + k);
+                     for (int64_t v = 0; v < vectors; ++v)
+                       next[r * vectors + v] =
+                           kb.fma(x, weights[v], next[r * vectors + v]);
+                   }
+                   return next;
+                 });
   for (int64_t v = 0; v < vectors; ++v) {
     Index channel = panel * panelWidth + (half + v) * lanes;
     Value mask = kb.maskBelow(args.n - channel);

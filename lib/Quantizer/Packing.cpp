@@ -126,58 +126,88 @@ void quantizer::unpackRows(ArrayRef<uint8_t> packed, int64_t rows, int64_t cols,
 // Panels
 //===----------------------------------------------------------------------===//
 
-unsigned quantizer::getPanelBits(unsigned bits) {
-  return bits > 4 && bits < 8 ? 8 : bits;
-}
+unsigned quantizer::getPanelBits(unsigned bits) { return bits == 7 ? 8 : bits; }
 
 int64_t quantizer::getPanelBytes(int64_t rows, int64_t cols, unsigned bits) {
   return getNumPanels(rows) * cols * (panelRows / 8) * getPanelBits(bits);
 }
 
+/// Two bits of each of 32 codes, from bit `Shift` on, in 8 bytes.
+template <unsigned Shift>
+static void packPairs(const uint8_t *c, uint8_t *out) {
+  for (int j = 0; j < 8; ++j)
+    for (int part = 0; part < 4; ++part)
+      out[j] |= (c[j + 8 * part] >> Shift & 3) << 2 * part;
+}
+
+template <unsigned Shift>
+static void unpackPairs(const uint8_t *in, uint8_t *c) {
+  for (int j = 0; j < panelRows; ++j)
+    c[j] |= (in[j % 8] >> (j / 8 * 2) & 3) << Shift;
+}
+
+/// Bit `Shift` of each of 32 codes in a word.
+template <unsigned Shift>
+static void packWord(const uint8_t *c, uint8_t *out) {
+  uint32_t word = 0;
+  for (int j = 0; j < panelRows; ++j)
+    word |= uint32_t(c[j] >> Shift & 1) << j;
+  llvm::support::endian::write32le(out, word);
+}
+
+template <unsigned Shift>
+static void unpackWord(const uint8_t *in, uint8_t *c) {
+  uint32_t word = llvm::support::endian::read32le(in);
+  for (int j = 0; j < panelRows; ++j)
+    c[j] |= (word >> j & 1) << Shift;
+}
+
 /// The 32 codes of one k.
 template <unsigned Bits>
 static void packLine(const uint8_t *c, uint8_t *out) {
-  if constexpr (Bits > 4) {
+  if constexpr (Bits > 6) {
     std::memcpy(out, c, panelRows);
-  } else if constexpr (Bits == 4) {
+  } else if constexpr (Bits >= 4) {
     for (int j = 0; j < 16; ++j)
-      out[j] = c[j] | c[j + 16] << 4;
-  } else {
-    for (int j = 0; j < 8; ++j)
-      out[j] = (c[j] & 3) | (c[j + 8] & 3) << 2 | (c[j + 16] & 3) << 4 |
-               c[j + 24] << 6;
-    if constexpr (Bits == 3) {
-      uint32_t high = 0;
-      for (int j = 0; j < panelRows; ++j)
-        high |= uint32_t(c[j] >> 2) << j;
-      llvm::support::endian::write32le(out + 8, high);
+      out[j] = (c[j] & 15) | c[j + 16] << 4;
+    if constexpr (Bits == 5)
+      packWord<4>(c, out + 16);
+    if constexpr (Bits == 6) {
+      std::memset(out + 16, 0, 8);
+      packPairs<4>(c, out + 16);
     }
+  } else {
+    std::memset(out, 0, 8);
+    packPairs<0>(c, out);
+    if constexpr (Bits == 3)
+      packWord<2>(c, out + 8);
   }
 }
 
 template <unsigned Bits>
 static void unpackLine(const uint8_t *in, uint8_t *c) {
-  if constexpr (Bits > 4) {
+  if constexpr (Bits > 6) {
     std::memcpy(c, in, panelRows);
-  } else if constexpr (Bits == 4) {
+  } else if constexpr (Bits >= 4) {
     for (int j = 0; j < 16; ++j) {
       c[j] = in[j] & 15;
       c[j + 16] = in[j] >> 4;
     }
+    if constexpr (Bits == 5)
+      unpackWord<4>(in + 16, c);
+    if constexpr (Bits == 6)
+      unpackPairs<4>(in + 16, c);
   } else {
-    for (int j = 0; j < panelRows; ++j)
-      c[j] = (in[j % 8] >> (j / 8 * 2)) & 3;
-    if constexpr (Bits == 3) {
-      uint32_t high = llvm::support::endian::read32le(in + 8);
-      for (int j = 0; j < panelRows; ++j)
-        c[j] |= ((high >> j) & 1) << 2;
-    }
+    std::memset(c, 0, panelRows);
+    unpackPairs<0>(in, c);
+    if constexpr (Bits == 3)
+      unpackWord<2>(in + 8, c);
   }
 }
 
 template <unsigned Bits>
 static constexpr int64_t getLineBytes() {
-  return panelRows / 8 * (Bits > 4 ? 8 : Bits);
+  return panelRows / 8 * (Bits > 6 ? 8 : Bits);
 }
 
 /// Packs `count` rows of codes to one panel.

@@ -41,11 +41,14 @@ void unpackRows(llvm::ArrayRef<uint8_t> packed, int64_t rows, int64_t cols,
 // Rows are cut in panels of 32, the last filled with zeros. In a panel k (the
 // column) runs outermost; for each k lie the 32 unsigned codes c of the panel:
 //
-//   8 bits  32 bytes  byte j = c[j]                (also for 5, 6 and 7 bits)
+//   8 bits  32 bytes  byte j = c[j]                (also for 7 bits)
 //   4 bits  16 bytes  byte j = c[j] | c[j+16] << 4
 //   2 bits   8 bytes  byte j = c[j] | c[j+8] << 2 | c[j+16] << 4 | c[j+24] << 6
 //   3 bits  12 bytes  the low two bits as above, then the high bits as one
 //                     little-endian 32-bit word, bit j for c[j]
+//   5 bits  20 bytes  the low four bits as for 4 bits, then the high bits as for
+//                     3 bits
+//   6 bits  24 bytes  the low four bits, then the high two as for 2 bits
 //   float  128 bytes  32 floats
 
 /// Rows of a panel.
@@ -56,7 +59,7 @@ inline int64_t getNumPanels(int64_t rows) {
   return (rows + panelRows - 1) / panelRows;
 }
 
-/// Bits that a code takes in a panel: `bits`, or 8 for 5, 6 and 7.
+/// Bits that a code takes in a panel: `bits`, or 8 for 7.
 unsigned getPanelBits(unsigned bits);
 
 /// Bytes of all panels; `bits` = 32 for float weights.

@@ -241,7 +241,7 @@ Values PanelReader::loadCodes(Index at, bool &dirty) {
   dirty = true;
   Values codes;
 
-  if (format.bits > 4) {
+  if (format.bits > 6) {
     dirty = false;
     for (int64_t v = first; v < first + numVectors; ++v) {
       Value bytes = kb.loadVector(operands.codes, at + v * lanes);
@@ -250,49 +250,72 @@ Values PanelReader::loadCodes(Index at, bool &dirty) {
     return codes;
   }
 
-  if (format.bits == 4) {
-    Value bytes = kb.loadVector(operands.codes, at);
-    Value wide = arith::ExtUIOp::create(b, loc, kb.i32Vector(), bytes);
-    for (int64_t v = first; v < first + numVectors; ++v)
-      codes.push_back(
-          v == 0 ? wide : arith::ShRUIOp::create(b, loc, wide, kb.splatI32(4)));
-    return codes;
-  }
-
   // Two bits: the 8 bytes are used twice, for channels 0 to 7 and 8 to 15 of
   // each vector, and shifted by lane.
-  assert((format.bits == 2 || format.bits == 3) && "no such panel");
-  Value bytes = kb.loadVector(operands.codes, at, 8);
-  SmallVector<int64_t> twice;
-  for (int64_t i = 0; i < lanes; ++i)
-    twice.push_back(i % 8);
-  bytes = vector::ShuffleOp::create(b, loc, bytes, bytes, twice);
-  Value wide = arith::ExtUIOp::create(b, loc, kb.i32Vector(), bytes);
-  Value high;
-  if (format.bits == 3) {
-    Value word = kb.loadVector(operands.codes, at + 8, 4);
+  auto loadPairs = [&](Index from) {
+    Value bytes = kb.loadVector(operands.codes, from, 8);
+    SmallVector<int64_t> twice;
+    for (int64_t i = 0; i < lanes; ++i)
+      twice.push_back(i % 8);
+    bytes = vector::ShuffleOp::create(b, loc, bytes, bytes, twice);
+    Value wide = arith::ExtUIOp::create(b, loc, kb.i32Vector(), bytes);
+    Values pairs;
+    for (int64_t v = first; v < first + numVectors; ++v) {
+      SmallVector<int32_t> shifts;
+      for (int32_t i = 0; i < lanes; ++i)
+        shifts.push_back(4 * v + (i < 8 ? 0 : 2));
+      pairs.push_back(
+          arith::ShRUIOp::create(b, loc, wide, kb.constantI32(shifts)));
+    }
+    return pairs;
+  };
+  auto loadNibbles = [&] {
+    Value bytes = kb.loadVector(operands.codes, at);
+    Value wide = arith::ExtUIOp::create(b, loc, kb.i32Vector(), bytes);
+    Values nibbles;
+    for (int64_t v = first; v < first + numVectors; ++v)
+      nibbles.push_back(
+          v == 0 ? wide : arith::ShRUIOp::create(b, loc, wide, kb.splatI32(4)));
+    return nibbles;
+  };
+  auto mask = [&](Values &values, int32_t bits) {
+    for (Value &value : values)
+      value = arith::AndIOp::create(b, loc, value, kb.splatI32(bits));
+  };
+  // Sets `bit` where the word at `from` has that of the channel.
+  auto addWord = [&](Values &values, Index from, int32_t bit) {
+    Value word = kb.loadVector(operands.codes, from, 4);
     word = vector::BitCastOp::create(b, loc, kb.vectorType(b.getI32Type(), 1),
                                      word);
-    word = vector::ExtractOp::create(b, loc, word, 0);
-    high = kb.splat(word);
-  }
-  for (int64_t v = first; v < first + numVectors; ++v) {
-    SmallVector<int32_t> shifts, bits;
-    for (int32_t i = 0; i < lanes; ++i) {
-      shifts.push_back(4 * v + (i < 8 ? 0 : 2));
-      bits.push_back(int32_t(uint32_t(1) << (lanes * v + i)));
-    }
-    Value low = arith::ShRUIOp::create(b, loc, wide, kb.constantI32(shifts));
-    if (format.bits == 3) {
-      dirty = false;
-      low = arith::AndIOp::create(b, loc, low, kb.splatI32(3));
-      Value bit = arith::AndIOp::create(b, loc, high, kb.constantI32(bits));
-      Value set = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bit,
+    word = kb.splat(vector::ExtractOp::create(b, loc, word, 0));
+    for (auto [v, value] : llvm::enumerate(values)) {
+      SmallVector<int32_t> bits;
+      for (int32_t i = 0; i < lanes; ++i)
+        bits.push_back(int32_t(uint32_t(1) << (lanes * (first + v) + i)));
+      Value own = arith::AndIOp::create(b, loc, word, kb.constantI32(bits));
+      Value set = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, own,
                                         kb.splatI32(0));
-      Value with = arith::OrIOp::create(b, loc, low, kb.splatI32(4));
-      low = arith::SelectOp::create(b, loc, set, with, low);
+      Value with = arith::OrIOp::create(b, loc, value, kb.splatI32(bit));
+      value = arith::SelectOp::create(b, loc, set, with, value);
     }
-    codes.push_back(low);
+  };
+
+  codes = format.bits < 4 ? loadPairs(at) : loadNibbles();
+  if (format.bits == 2 || format.bits == 4)
+    return codes;
+  dirty = false;
+  mask(codes, format.bits == 3 ? 3 : 15);
+  if (format.bits == 3)
+    addWord(codes, at + 8, 4);
+  if (format.bits == 5)
+    addWord(codes, at + 16, 16);
+  if (format.bits == 6) {
+    Values high = loadPairs(at + 16);
+    mask(high, 3);
+    for (auto [code, pair] : llvm::zip_equal(codes, high)) {
+      Value shifted = arith::ShLIOp::create(b, loc, pair, kb.splatI32(4));
+      code = arith::OrIOp::create(b, loc, code, shifted);
+    }
   }
   return codes;
 }

@@ -150,21 +150,33 @@ Value RowEmitter::loadOneOfPanel(Index position) {
     Value amount = arith::IndexCastOp::create(b, kb.loc, i32, by);
     return arith::ShRUIOp::create(b, kb.loc, bits, amount);
   };
-  if (format.bits > 4)
+  if (format.bits > 6)
     return load(channel);
-  // A byte holds the low bits of channels that are this far apart.
-  bool two = format.bits < 4;
-  int64_t distance = two ? 8 : 16;
-  Value code = shift(load(channel % kb.index(distance)),
-                     channel / distance * (two ? 2 : 4));
-  if (format.bits != 3)
-    return code;
-  Value high = shift(load(channel / 8 + 8), channel % kb.index(8));
   auto mask = [&](Value bits, int64_t value) -> Value {
     return arith::AndIOp::create(b, kb.loc, bits, constant(bits, value));
   };
-  high = arith::ShLIOp::create(b, kb.loc, mask(high, 1), constant(high, 2));
-  return arith::OrIOp::create(b, kb.loc, mask(code, 3), high);
+  // `bits` bits of the channel, in bytes that hold those of channels which are
+  // `distance` apart.
+  auto loadPart = [&](Index from, int64_t distance, int64_t bits) -> Value {
+    return shift(load(channel % kb.index(distance) + from),
+                 channel / distance * bits);
+  };
+  auto loadBit = [&](Index from) -> Value {
+    return mask(shift(load(channel / 8 + from), channel % kb.index(8)), 1);
+  };
+  auto combine = [&](Value low, Value high, int64_t by) -> Value {
+    high = arith::ShLIOp::create(b, kb.loc, high, constant(high, by));
+    return arith::OrIOp::create(b, kb.loc, low, high);
+  };
+  Index begin = kb.index(0);
+  Value code = format.bits < 4 ? loadPart(begin, 8, 2) : loadPart(begin, 16, 4);
+  if (format.bits == 3)
+    return combine(mask(code, 3), loadBit(kb.index(8)), 2);
+  if (format.bits == 5)
+    return combine(mask(code, 15), loadBit(kb.index(16)), 4);
+  if (format.bits == 6)
+    return combine(mask(code, 15), mask(loadPart(kb.index(16), 8, 2), 3), 4);
+  return code;
 }
 
 Value RowEmitter::loadFloat(Index position) {

@@ -76,14 +76,18 @@ TEST_F(PackingTest, RowsAgreeWithSingleBits) {
 
 /// Code of channel `j` in the line of one k, by the layout's definition.
 uint8_t readPanelCode(const uint8_t *line, unsigned bits, int j) {
-  if (bits == 4)
-    return line[j % 16] >> (j / 16 * 4) & 15;
-  if (bits > 4)
+  if (bits > 6)
     return line[j];
-  uint8_t code = line[j % 8] >> (j / 8 * 2) & 3;
-  if (bits == 3)
-    code |= (line[8 + j / 8] >> (j % 8) & 1) << 2;
-  return code;
+  auto readPair = [&](int from) {
+    return line[from + j % 8] >> (j / 8 * 2) & 3;
+  };
+  auto readBit = [&](int from) { return line[from + j / 8] >> (j % 8) & 1; };
+  if (bits < 4)
+    return readPair(0) | (bits == 3 ? readBit(8) << 2 : 0);
+  uint8_t nibble = line[j % 16] >> (j / 16 * 4) & 15;
+  if (bits == 5)
+    return nibble | readBit(16) << 4;
+  return bits == 6 ? nibble | readPair(16) << 4 : nibble;
 }
 
 TEST_F(PackingTest, PanelsFollowTheLayout) {
@@ -93,7 +97,7 @@ TEST_F(PackingTest, PanelsFollowTheLayout) {
       Bytes codes = makeCodes(rows * cols, bits);
       Bytes packed(getPanelBytes(rows, cols, bits), 0xa5);
       packPanels(codes, rows, cols, bits, packed);
-      int64_t lineBytes = 4 * (bits > 4 ? 8 : bits);
+      int64_t lineBytes = 4 * (bits == 7 ? 8 : bits);
       ASSERT_EQ(int64_t(packed.size()), (rows + 31) / 32 * cols * lineBytes);
       for (int64_t row = 0; row < (rows + 31) / 32 * 32; ++row)
         for (int64_t k = 0; k < cols; ++k) {

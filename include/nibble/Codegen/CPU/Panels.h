@@ -63,7 +63,7 @@ struct WeightFormat {
   llvm::ArrayRef<float> getTable() const;
   /// Elements of the codes' memref (f32 or i8) that a step takes.
   int64_t stepSize() const {
-    if (isFloat() || bits > 4)
+    if (isFloat() || bits > 6)
       return KernelBuilder::panelWidth;
     return 4 * int64_t(bits);
   }

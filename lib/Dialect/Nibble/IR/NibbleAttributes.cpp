@@ -254,8 +254,8 @@ int64_t SchemeAttr::getRowBytes(int64_t k) const {
 SmallVector<int64_t> SchemeAttr::getCodesShape(int64_t n, int64_t k) const {
   if (getPacking() != Packing::Panel)
     return {n, getRowBytes(k)};
-  // Codes of 5 to 7 bits take a byte: kernels read no streams of such widths.
-  int64_t bits = getBits() > 4 ? 8 : getBits();
+  // Codes of 7 bits take a byte: kernels read no panels of that width.
+  int64_t bits = getBits() == 7 ? 8 : getBits();
   return {llvm::divideCeilSigned(n, panelRows), k * panelRows * bits / 8};
 }
 

@@ -55,7 +55,7 @@ std::string makeModule(const Case &c) {
         c.scaleGroup > 0 ? (k + c.scaleGroup - 1) / c.scaleGroup : 1;
     bool panel = c.group == 1;
     int64_t bytes =
-        panel ? k * (c.bits > 4 ? 32 : 4 * c.bits) : (k * c.bits + 7) / 8;
+        panel ? k * (c.bits > 6 ? 32 : 4 * c.bits) : (k * c.bits + 7) / 8;
     std::string lanes = panel ? "x32" : "";
     int64_t outer = panel ? panels : rows;
     weight = llvm::formatv("memref<{0}x{1}xi8>", outer, bytes);

@@ -20,7 +20,7 @@ std::string makeModule(unsigned bits, int64_t width, int64_t group, bool zeros,
                        bool panels) {
   int64_t groups = group > 0 ? (width + group - 1) / group : 1;
   std::string codes =
-      panels ? llvm::formatv("2x{0}", width * (bits > 4 ? 32 : 4 * bits)).str()
+      panels ? llvm::formatv("2x{0}", width * (bits > 6 ? 32 : 4 * bits)).str()
              : llvm::formatv("{0}x{1}", rows, (width * bits + 7) / 8).str();
   std::string shape = panels ? llvm::formatv("2x{0}x32", groups).str()
                              : llvm::formatv("{0}x{1}", rows, groups).str();
@@ -42,7 +42,7 @@ std::string makeModule(unsigned bits, int64_t width, int64_t group, bool zeros,
 const std::vector<int64_t> someIndices = {3, 0, 39, -1, -40, 33, 17};
 
 void testExact(codegen::CpuTarget target, bool panels) {
-  for (unsigned bits : {2, 3, 4, 6, 8})
+  for (unsigned bits : {2, 3, 4, 5, 6, 8})
     for (bool zeros : {false, true})
       for (auto [width, group] :
            {std::pair<int64_t, int64_t>{64, 32}, {37, 24}, {50, -1}}) {

@@ -234,20 +234,24 @@ std::vector<float> QuantizedWeight::values() const {
 
 std::vector<uint8_t> QuantizedWeight::panels() const {
   int64_t count = (n + 31) / 32;
-  int64_t step = bits > 4 ? 32 : 4 * bits;
+  int64_t step = bits > 6 ? 32 : 4 * bits;
   std::vector<uint8_t> result(count * k * step);
   for (int64_t row = 0; row < n; ++row)
     for (int64_t i = 0; i < k; ++i) {
       unsigned code = codes[row * k + i], c = row % 32;
       uint8_t *at = &result[((row / 32) * k + i) * step];
-      if (bits > 4)
+      if (bits > 6)
         at[c] = code;
-      else if (bits == 4)
-        at[c % 16] |= code << (c / 16 * 4);
+      else if (bits >= 4)
+        at[c % 16] |= (code & 15) << (c / 16 * 4);
       else
         at[c % 8] |= (code & 3) << (c / 8 * 2);
       if (bits == 3)
         at[8 + c / 8] |= (code >> 2) << (c % 8);
+      if (bits == 5)
+        at[16 + c / 8] |= (code >> 4) << (c % 8);
+      if (bits == 6)
+        at[16 + c % 8] |= (code >> 4) << (c / 8 * 2);
     }
   return result;
 }

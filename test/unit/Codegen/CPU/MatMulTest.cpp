@@ -34,7 +34,7 @@ std::string makeModule(const Case &c) {
     scheme = "packed_float";
   } else {
     int64_t groups = c.group > 0 ? (c.k + c.group - 1) / c.group : 1;
-    int64_t bytes = c.k * (c.bits > 4 ? 32 : 4 * c.bits);
+    int64_t bytes = c.k * (c.bits > 6 ? 32 : 4 * c.bits);
     weight = llvm::formatv("memref<{0}x{1}xi8>", panels, bytes);
     scales = llvm::formatv("memref<{0}x{1}x32x{2}>", panels, groups, c.scale);
     if (c.zeros)
@@ -138,7 +138,7 @@ void check(const Case &c, codegen::CpuTarget target, bool tiles = false) {
 
 TEST(MatMul, Formats) {
   for (codegen::CpuTarget target : targetsOfThisMachine())
-    for (unsigned bits : {2, 3, 4, 5, 8})
+    for (unsigned bits : {2, 3, 4, 5, 6, 7, 8})
       for (bool zeros : {false, true}) {
         const char *scale = bits == 3 ? "bf16" : bits == 8 ? "f32" : "f16";
         check({70, 72, bits, 32, zeros, scale, "none", false, false}, target);

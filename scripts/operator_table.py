@@ -58,6 +58,7 @@ LIMITS = {
     "microsoft.Attention": "no rotation, no buffer shared by past and present",
     "microsoft.GatherBlockQuantized": "codes are integers; an index out of range is an error",
     "microsoft.GroupQueryAttention": "caches of floats that keep all positions; no `output_qk`",
+    "microsoft.MatMulBnb4": "the weight is constant; `transB` is 1",
     "microsoft.MultiHeadAttention": "no beams, no buffer shared by past and present, no `qk`",
     "microsoft.RotaryEmbedding": "no `scale`",
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/GPTQ.h"
+#include "Golden.h"
 #include "RandomWeights.h"
 #include "ReferenceGPTQ.h"
 #include "nibble/Quantizer/DenseMath.h"
@@ -125,6 +126,35 @@ TEST_F(GPTQTest, MatchesReferenceInDoublePrecision) {
   // A value next to the middle between two codes can go either way, and all
   // that follow in its row with it.
   EXPECT_LE(differentRows, numRows / 100);
+}
+
+// Not 2 bits with zeros, for which GPTQModel tries two zeros.
+TEST_F(GPTQTest, ValuesAreThoseOfGPTQModel) {
+  Golden golden("gptq.txt");
+  std::vector<float> floats = golden.floats("weight");
+  std::vector<float> hessian = golden.floats("hessian");
+  int64_t rows = golden["weight"].shape[0], cols = golden["weight"].shape[1];
+  WeightView weight = WeightView::rowMajor(getBytes(floats), rows, cols);
+  for (unsigned bits : {2, 3, 4, 8})
+    for (bool symmetric : {true, false})
+      for (std::string order : {"natural", "aware", "activation"}) {
+        std::string name = std::to_string(bits) +
+                           (symmetric ? ".symmetric." : ".asymmetric.") + order;
+        if (!golden.contains(name))
+          continue;
+        GPTQOptions options;
+        options.groupAware = order == "aware";
+        options.activationOrder = order == "activation";
+        QuantizationScheme scheme =
+            makeScheme(bits, 16, symmetric, ScaleRule::FullRange);
+        QuantizedWeight ours = run(weight, scheme, hessian, options);
+        std::vector<float> values(rows * cols);
+        std::vector<float> expected = golden.floats(name);
+        dequantize(ours, values);
+        for (int64_t i = 0; i < rows * cols; ++i)
+          EXPECT_NEAR(values[i], expected[i], 1e-4)
+              << name << " at " << i / cols << ", " << i % cols;
+      }
 }
 
 // Measured with an implementation in plain Python, one seed.

@@ -148,7 +148,8 @@ llvm::Error LayerQuantizer::quantize(QuantizableOpInterface op,
     return error;
   int64_t numGroups = inputs.hessians.size(), cols = weight.cols;
   // Only matrix products find the scale of a column by an index.
-  bool staticGroups = options.staticGroups || !isa<MatMulOp>(op);
+  bool staticGroups =
+      options.staticGroups || (options.activationOrder && !isa<MatMulOp>(op));
   Note note{op, {}, inputs.rows, cols};
   int64_t rows = weight.rows / numGroups;
   for (auto [group, hessian] : llvm::enumerate(inputs.hessians)) {

@@ -271,7 +271,7 @@ TEST(Conv, TwoDimensions) {
 
 TEST(Conv, Quantized) {
   for (codegen::CpuTarget t : targetsOfThisMachine())
-    for (unsigned bits : {2, 3, 4, 8})
+    for (unsigned bits : {2, 3, 4, 5, 6, 8})
       for (bool zeros : {false, true})
         check({{34, 48, 3, 3},
                1,

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "nibble/Quantizer/Codebook.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_CONVERTNIBBLETOLINALGPASS
@@ -216,23 +217,24 @@ struct LowerDequantizeRows : OpConversionPattern<DequantizeOp> {
     SchemeAttr scheme = op.getScheme();
     if (scheme.getPacking() != Packing::Rows)
       return rewriter.notifyMatchFailure(op, "not in rows packing");
-    bool isTable = scheme.getCodebook() == CodebookKind::Table;
-    if (scheme.getCodebook() != CodebookKind::Int && !isTable)
+    bool isTable = scheme.getCodebook() != CodebookKind::Int;
+    ArrayRef<float> values = getTable(scheme);
+    if (isTable && values.empty())
       return rewriter.notifyMatchFailure(op, "codebook");
-    if (scheme.getSecondType())
-      return rewriter.notifyMatchFailure(op, "two levels of scales");
 
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getOutput().getType());
     int64_t rank = type.getRank();
-    Value table;
-    if (isTable) {
-      auto values = scheme.getTable().asArrayRef();
+    auto createTable = [&](ArrayRef<float> values) -> Value {
       auto tableType =
           RankedTensorType::get(values.size(), rewriter.getF32Type());
-      table = arith::ConstantOp::create(
+      return arith::ConstantOp::create(
           rewriter, loc, DenseElementsAttr::get(tableType, values));
-    }
+    };
+    Value table = isTable ? createTable(values) : Value();
+    Value map = scheme.getSecondDynamic()
+                    ? createTable(quantizer::getDynamicMap())
+                    : Value();
 
     auto body = [&](OpBuilder &b, Location loc, ValueRange) {
       auto [row, column] = getRowAndColumn(b, loc, op, type);
@@ -244,12 +246,18 @@ struct LowerDequantizeRows : OpConversionPattern<DequantizeOp> {
       else
         w = toFloat(b, loc, b.getF32Type(), code);
       SmallVector<Value> at = {row, group};
-      Value scale =
-          toFloat(b, loc, b.getF32Type(),
-                  tensor::ExtractOp::create(b, loc, adaptor.getScales(), at));
+      auto load = [&](Value values, int64_t part) {
+        Value value = tensor::ExtractOp::create(b, loc, values, at);
+        if (scheme.getSecondType())
+          return decode(b, loc, value, map, adaptor, part, at, scheme);
+        return toFloat(b, loc, b.getF32Type(), value, /*isUnsigned=*/true);
+      };
+      Value scale = load(adaptor.getScales(), 0);
       bool isMinimum = scheme.getZero() == ZeroKind::Minimum;
       Value zero;
-      if (adaptor.getZeros())
+      if (scheme.hasFloatZeros())
+        zero = load(adaptor.getZeros(), scheme.getSecondOffset() ? 2 : 1);
+      else if (adaptor.getZeros())
         zero =
             toFloat(b, loc, b.getF32Type(),
                     tensor::ExtractOp::create(b, loc, adaptor.getZeros(), at),
@@ -275,6 +283,48 @@ struct LowerDequantizeRows : OpConversionPattern<DequantizeOp> {
 private:
   static Value toIndex(OpBuilder &b, Location loc, Value value) {
     return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), value);
+  }
+
+  /// What codes are numbers of; empty for integers and what is not lowered.
+  static ArrayRef<float> getTable(SchemeAttr scheme) {
+    switch (scheme.getCodebook()) {
+    case CodebookKind::Table:
+      return scheme.getTable().asArrayRef();
+    case CodebookKind::NF4:
+      return quantizer::getCodebookValues(quantizer::Codebook::NF4);
+    case CodebookKind::FP4:
+      return quantizer::getCodebookValues(quantizer::Codebook::FP4);
+    default:
+      return {};
+    }
+  }
+
+  /// The scale or float zero of the group `at` from its code; `part` is the
+  /// first row of `second` for it.
+  static Value decode(OpBuilder &b, Location loc, Value code, Value map,
+                      OpAdaptor adaptor, int64_t part, ArrayRef<Value> at,
+                      SchemeAttr scheme) {
+    Value value =
+        map ? tensor::ExtractOp::create(b, loc, map, toIndex(b, loc, code))
+            : toFloat(b, loc, b.getF32Type(), code);
+    auto index = [&](int64_t i) -> Value {
+      return arith::ConstantIndexOp::create(b, loc, i);
+    };
+    auto scales = cast<RankedTensorType>(adaptor.getScales().getType());
+    Value number =
+        arith::MulIOp::create(b, loc, at[0], index(scales.getDimSize(1)));
+    number = arith::AddIOp::create(b, loc, number, at[1]);
+    number =
+        arith::DivUIOp::create(b, loc, number, index(scheme.getSecondGroup()));
+    auto load = [&](int64_t row) {
+      return toFloat(b, loc, b.getF32Type(),
+                     tensor::ExtractOp::create(b, loc, adaptor.getSecond(),
+                                               ValueRange{index(row), number}));
+    };
+    value = arith::MulFOp::create(b, loc, value, load(part));
+    if (scheme.getSecondOffset())
+      value = arith::AddFOp::create(b, loc, value, load(part + 1));
+    return value;
   }
 
   /// The output element at hand, in the view of N rows of K columns.

@@ -18,6 +18,8 @@
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Pipelines/InitNibble.h"
+#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Size.h"
 #include "llvm/ADT/StringExtras.h"
@@ -32,6 +34,23 @@ using namespace mlir;
 using namespace nibble;
 namespace cl = llvm::cl;
 
+/// What the quantizer's tables have, plugins' methods not among them: those are
+/// loaded later.
+static std::string describeSchemes() {
+  std::string text = "scheme of the weights:";
+  for (const quantizer::SchemeName &scheme : quantizer::getSchemeNames())
+    if (scheme.available)
+      text += " " + scheme.name.str();
+  return text + " (default none)";
+}
+static std::string describeMethods() {
+  std::string text = "how codes are found (default rtn):";
+  for (const quantizer::Method *method : quantizer::getMethods())
+    text += (" " + method->name + " - " + method->summary + ";").str();
+  text.pop_back();
+  return text;
+}
+
 namespace {
 /// The options of the tool. They exist only while the tool runs, so that other
 /// tools and plugins that link the library do not see them.
@@ -41,6 +60,8 @@ struct CommandLine {
   cl::OptionCategory code{"Code and binaries"};
   cl::OptionCategory output{"Reports and progress"};
   CompileOptions defaults;
+  const std::string schemeHelp = describeSchemes(),
+                    methodHelp = describeMethods();
 
   cl::opt<std::string> input{cl::Positional, cl::desc("MODEL (.onnx or .mlir)"),
                              cl::Required, cl::cat(general)};
@@ -93,13 +114,9 @@ struct CommandLine {
       cl::value_desc("PHASE:PIPELINE"), cl::cat(general)};
 
   cl::opt<std::string> quantize{
-      "quantize",
-      cl::desc("scheme of the weights: none, W8A16, W4A16, W3A16, W2A16 "
-               "(default none)"),
-      cl::value_desc("SCHEME"), cl::init(defaults.quantize),
-      cl::cat(quantization)};
-  cl::opt<std::string> method{"method",
-                              cl::desc("how codes are found (default rtn)"),
+      "quantize", cl::desc(schemeHelp), cl::value_desc("SCHEME"),
+      cl::init(defaults.quantize), cl::cat(quantization)};
+  cl::opt<std::string> method{"method", cl::desc(methodHelp),
                               cl::value_desc("METHOD"),
                               cl::init(defaults.method), cl::cat(quantization)};
   cl::opt<int64_t> groupSize{

@@ -89,10 +89,10 @@ def Nibble_SchemeAttr : Nibble_Attr<"Scheme", "scheme"> {
       last panel padded with rows of zero code. `P` panels have codes
       `tensor<P x 4*b*K x i8>`, all unsigned (codes of `zero = none` are stored
       plus 2^(b-1)). A k of a panel takes 4*b bytes: for 8 bits byte j is code j,
-      for 5 to 7 bits too (b is then 8);
-      for 4 bits code j and, above it, j+16; for 2 bits codes j, j+8, j+16 and
-      j+24; for 3 bits 8 bytes of the low two bits, then 32 bits whose bit i is
-      the third of code i.
+      for 7 bits too (b is then 8); for 4 bits code j and, above it, j+16; for 2
+      bits codes j, j+8, j+16 and j+24; for 3 and 5 bits the low two or four
+      bits, then 32 bits whose bit i is the highest of code i; for 6 bits the
+      low four, then the high two as for 2 bits.
 
     In `rows` and `panel` packing there is a scale for each row and group, also
     with `group = 0`: `tensor<N x G>`, in panels `tensor<P x G x 32>`.

@@ -72,18 +72,24 @@ nibble::quantizer::quantizeInt8(const WeightView &weight, ScaleRule rule,
 }
 
 std::vector<float>
-nibble::quantizer::getMinimumScales(llvm::ArrayRef<float> bias,
-                                    float inputScale) {
+nibble::quantizer::getMinimumScales(int64_t rows, llvm::ArrayRef<float> bias,
+                                    float inputScale, float factor) {
   constexpr double maxSteps = 1 << 30;
-  std::vector<float> scales;
-  for (float value : bias)
-    scales.push_back(
-        static_cast<float>(std::fabs(double(value)) / maxSteps / inputScale));
+  constexpr double largest = std::numeric_limits<float>::max();
+  // Twice the smallest normal number: products are rounded.
+  constexpr double smallest = 2.0 * std::numeric_limits<float>::min();
+  double step = double(inputScale) * factor;
+  double least = smallest / std::min({1.0, double(factor), step});
+  std::vector<float> scales(rows, static_cast<float>(std::min(least, largest)));
+  for (auto [scale, value] : llvm::zip(scales, bias))
+    scale = std::max(scale,
+                     static_cast<float>(std::min(
+                         std::fabs(double(value)) / maxSteps / step, largest)));
   return scales;
 }
 
 std::vector<int32_t>
-nibble::quantizer::quantizeBias(llvm::ArrayRef<float> bias, float inputScale,
+nibble::quantizer::quantizeBias(llvm::ArrayRef<float> bias, double inputScale,
                                 llvm::ArrayRef<float> weightScales) {
   std::vector<int32_t> codes;
   for (auto [row, value] : llvm::enumerate(bias)) {
@@ -114,7 +120,7 @@ static std::vector<float> getColumns(llvm::ArrayRef<float> values, int64_t row,
 
 std::vector<double> nibble::quantizer::getMeanShift(
     const WeightView &weight, const Int8Weight &quantized,
-    const ColumnChannels &channels, llvm::ArrayRef<float> mean) {
+    const ColumnChannels &channels, llvm::ArrayRef<float> mean, float factor) {
   int64_t rows = weight.rows, cols = weight.cols;
   std::vector<double> shift(rows);
   std::vector<float> values(cols);
@@ -125,7 +131,8 @@ std::vector<double> nibble::quantizer::getMeanShift(
     copyTile(weight, row, 1, 0, cols, values.data());
     const int8_t *codes = quantized.codes.data() + row * cols;
     for (int64_t col = 0; col < cols; ++col)
-      shift[row] += (double(quantized.scales[row]) * codes[col] - values[col]) *
+      shift[row] += (double(quantized.scales[row]) * codes[col] -
+                     double(factor) * values[col]) *
                     means[col];
   }
   return shift;

@@ -71,14 +71,17 @@ llvm::Expected<Int8Weight>
 quantizeInt8(const WeightView &weight, ScaleRule rule,
              llvm::ArrayRef<float> minimumScales = {});
 
-/// The least scales with which `bias` [rows] has at most 2^30 steps of
-/// `inputScale * scale`, so that sums do not overflow. Zero where any will do.
-std::vector<float> getMinimumScales(llvm::ArrayRef<float> bias,
-                                    float inputScale);
+/// The least scales [rows] with which all that are stored are normal numbers of
+/// float32, `scale`, `factor * scale` and `inputScale * factor * scale`, and
+/// `bias`, [rows] or empty, has at most 2^30 steps of the last, so that sums do
+/// not overflow. `factor` multiplies the weight, as alpha of Gemm does; it and
+/// `inputScale` are positive and normal.
+std::vector<float> getMinimumScales(int64_t rows, llvm::ArrayRef<float> bias,
+                                    float inputScale, float factor = 1);
 
 /// `bias` [rows] in steps of `inputScale * weightScales[row]`, half to even,
 /// saturated.
-std::vector<int32_t> quantizeBias(llvm::ArrayRef<float> bias, float inputScale,
+std::vector<int32_t> quantizeBias(llvm::ArrayRef<float> bias, double inputScale,
                                   llvm::ArrayRef<float> weightScales);
 
 /// Which input channel the columns of a weight belong to. A matrix has as many
@@ -93,15 +96,16 @@ struct ColumnChannels {
 /// (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
 /// Correction, 2019, section 4.2):
 ///
-///     shift[r] = sum_k (scale[r] * code[r, k] - w[r, k]) * mean[k]
+///     shift[r] = sum_k (scale[r] * code[r, k] - factor * w[r, k]) * mean[k]
 ///
+/// `factor` is what the scales have and the weight has not, as alpha of Gemm.
 /// `mean` is that of the input: of each channel, or of each column where there
 /// is one group. The caller subtracts `shift` from the bias. Empty if `mean`
 /// has another size.
 std::vector<double> getMeanShift(const WeightView &weight,
                                  const Int8Weight &quantized,
                                  const ColumnChannels &channels,
-                                 llvm::ArrayRef<float> mean);
+                                 llvm::ArrayRef<float> mean, float factor = 1);
 
 /// How far the output of a layer stands above the noise that rounding its input
 /// to steps of `inputScale` adds, in dB:

@@ -61,7 +61,7 @@ TEST(StaticActivations, WeightsHaveAScaleForEachRow) {
 
 TEST(StaticActivations, ABiasThatIsTooLargeWidensTheScale) {
   std::vector<float> w = {1e-6f, -1e-6f}, bias = {1000, 0};
-  std::vector<float> least = getMinimumScales(bias, 0.01f);
+  std::vector<float> least = getMinimumScales(2, bias, 0.01f);
   auto result = quantizeInt8(
       WeightView::rowMajor(reinterpret_cast<const char *>(w.data()), 2, 1),
       ScaleRule::AbsMax, least);
@@ -70,6 +70,27 @@ TEST(StaticActivations, ABiasThatIsTooLargeWidensTheScale) {
   EXPECT_LE(std::abs(steps[0]), (1 << 30) + 64);
   EXPECT_NEAR(steps[0] * 0.01 * result->scales[0], 1000, 1e-3);
   EXPECT_EQ(result->codes[1], -127);
+}
+
+/// Products of small scales would be zero in float32, and 0 / 0 no step.
+TEST(StaticActivations, NoScaleThatIsStoredIsZero) {
+  std::vector<float> w = {1e-30f, -1e-30f, 0}, bias = {0, 1e-20f, 0};
+  constexpr float inputScale = 1e-25f, factor = 1e-3f;
+  auto result = quantizeInt8(
+      WeightView::rowMajor(reinterpret_cast<const char *>(w.data()), 3, 1),
+      ScaleRule::AbsMax, getMinimumScales(3, bias, inputScale, factor));
+  ASSERT_TRUE(bool(result));
+  for (float scale : result->scales) {
+    EXPECT_TRUE(std::isnormal(scale * factor));
+    EXPECT_TRUE(
+        std::isnormal(static_cast<float>(double(inputScale) * factor * scale)));
+  }
+  std::vector<int32_t> steps =
+      quantizeBias(bias, double(inputScale) * factor, result->scales);
+  EXPECT_EQ(steps[0], 0);
+  EXPECT_NEAR(double(inputScale) * factor * result->scales[1] * steps[1], 1e-20,
+              1e-27);
+  EXPECT_EQ(steps[2], 0);
 }
 
 TEST(StaticActivations, RefusesWhatIsNotFinite) {
@@ -117,6 +138,12 @@ TEST(StaticActivations, TheShiftIsTheMeanErrorOfTheOutput) {
   ASSERT_EQ(shift.size(), error.size());
   for (int64_t row = 0; row < rows; ++row)
     EXPECT_NEAR(shift[row], error[row], 1e-5);
+  // A factor of the product is in the scales alone.
+  for (float &scale : quantized->scales)
+    scale *= 4;
+  shift = getMeanShift(view, *quantized, {window, groups}, mean, 4);
+  for (int64_t row = 0; row < rows; ++row)
+    EXPECT_NEAR(shift[row], 4 * error[row], 4e-5);
   mean.pop_back();
   EXPECT_TRUE(getMeanShift(view, *quantized, {window, groups}, mean).empty());
 }

@@ -51,8 +51,10 @@ struct ONNXCorrectBiasPass
       for (Operation *op : products)
         correct(op);
     // The floats are not part of the model any more.
-    getOperation().walk(
-        [](onnx::ConstantOp op) { op->removeAttr(floatValueAttrName); });
+    getOperation().walk([](onnx::ConstantOp op) {
+      op->removeAttr(floatValueAttrName);
+      op->removeAttr(floatFactorAttrName);
+    });
   }
 
 private:
@@ -85,9 +87,10 @@ private:
     ConstantData from = floats->expanded(), to = codeData->expanded();
     ProductView view =
         getProductView(op, from.getType().getShape(), from.getBytes().data());
-    return quantizer::getMeanShift(view.weight,
-                                   readRows(view, *scales, to.getBytes()),
-                                   view.channels, mean);
+    auto factor = codes->getAttrOfType<FloatAttr>(floatFactorAttrName);
+    return quantizer::getMeanShift(
+        view.weight, readRows(view, *scales, to.getBytes()), view.channels,
+        mean, factor ? static_cast<float>(factor.getValueAsDouble()) : 1.0f);
   }
 
   void correct(Operation *op) {
@@ -150,7 +153,8 @@ private:
     auto type = RankedTensorType::get({int64_t(shift.size())}, b.getF32Type());
     SmallVector<float> products;
     for (float scale : *scales)
-      products.push_back(scale * inputScale->front());
+      products.push_back(
+          static_cast<float>(double(scale) * inputScale->front()));
     std::string name = (getLayerName(op) + "_bias").str();
     auto create = [&](ElementsAttr value, StringRef suffix) {
       auto constant = onnx::ConstantOp::create(b, loc, value);

@@ -13,6 +13,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -241,8 +242,10 @@ std::string Planner::checkProduct(Operation *op) {
   if (!constant)
     return "its weight is not a constant";
   if (auto gemm = dyn_cast<GemmOp>(op)) {
-    if (!(gemm.getAlpha() > 0))
-      return "alpha is not positive";
+    // Scales have alpha as a factor.
+    if (!(gemm.getAlpha() >= std::numeric_limits<float>::min() &&
+          gemm.getAlpha() <= std::numeric_limits<float>::max()))
+      return "alpha is not a positive, normal number";
     Value bias = gemm.getC();
     RankedTensorType biasType = getRanked(bias);
     int64_t n = getRanked(gemm.getY()).getDimSize(1);

@@ -156,9 +156,10 @@ LogicalResult quantizeConstants(Operation *op, const ValueGrid &input,
     return failure();
   auto gemm = dyn_cast<GemmOp>(op);
   float alpha = gemm ? gemm.getAlpha() : 1.0f;
-  float inputScale = input.scale * alpha;
+  double inputScale = double(input.scale) * alpha;
   llvm::Expected<quantizer::Int8Weight> weight = quantizer::quantizeInt8(
-      view.weight, rule, quantizer::getMinimumScales(*bias, inputScale));
+      view.weight, rule,
+      quantizer::getMinimumScales(view.weight.rows, *bias, input.scale, alpha));
   if (!weight)
     return op->emitError("layer \"")
            << getLayerName(op) << "\": " << llvm::toString(weight.takeError());
@@ -169,10 +170,10 @@ LogicalResult quantizeConstants(Operation *op, const ValueGrid &input,
   Location loc = op->getLoc();
   std::string name = getConstantName(source, getLayerName(op));
   auto vector = RankedTensorType::get({view.weight.rows}, b.getF32Type());
-  auto makeScales = [&](float factor, const std::string &prefix) {
+  auto makeScales = [&](double factor, const std::string &prefix) {
     std::vector<float> scales;
     for (float scale : weight->scales)
-      scales.push_back(scale * factor);
+      scales.push_back(static_cast<float>(scale * factor));
     return createNamed(b, loc,
                        DenseElementsAttr::get(vector, ArrayRef<float>(scales)),
                        prefix + "_scale");
@@ -183,6 +184,9 @@ LogicalResult quantizeConstants(Operation *op, const ValueGrid &input,
     return failure();
   Value codeValue = createNamed(b, loc, *codes, name + "_quantized");
   codeValue.getDefiningOp()->setAttr(floatValueAttrName, floats.getValueAttr());
+  if (alpha != 1.0f)
+    codeValue.getDefiningOp()->setAttr(floatFactorAttrName,
+                                       b.getF32FloatAttr(alpha));
   Value none = NoValueOp::create(b, loc, b.getNoneType());
   auto dequantize = DequantizeLinearOp::create(b, loc, type, codeValue,
                                                makeScales(alpha, name), none);

@@ -18,6 +18,10 @@ namespace nibble::onnx {
 /// onnx-correct-bias, which removes it.
 constexpr llvm::StringLiteral floatValueAttrName = "nibble.float_value";
 
+/// Beside it, by what the scale of the codes is larger than that of the floats:
+/// alpha of a Gemm, if that is not 1.
+constexpr llvm::StringLiteral floatFactorAttrName = "nibble.float_factor";
+
 /// Gives Conv, MatMul or Gemm `op` a weight of signed bytes with a scale for
 /// each output channel, behind a DequantizeLinear, and a bias, if it has one,
 /// of 32-bit integers in steps of `input.scale` times the weight's scale. The

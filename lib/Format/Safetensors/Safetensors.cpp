@@ -84,6 +84,28 @@ static bool readEntry(const llvm::json::Value &value, SafetensorsEntry &entry,
   return true;
 }
 
+/// Whether brackets of a JSON text are nested deeper than `limit`. The parser
+/// calls itself for each level, so that a text of brackets would end the stack.
+static bool isNestedDeeper(StringRef text, unsigned limit) {
+  unsigned depth = 0;
+  bool isString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (isString) {
+      i += c == '\\';
+      isString = c != '"';
+    } else if (c == '"') {
+      isString = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > limit)
+        return true;
+    } else if ((c == ']' || c == '}') && depth) {
+      --depth;
+    }
+  }
+  return false;
+}
+
 llvm::Error SafetensorsFile::parse(StringRef path) {
   auto fail = [&](const llvm::Twine &reason) {
     return llvm::createStringError("'" + path +
@@ -95,6 +117,9 @@ llvm::Error SafetensorsFile::parse(StringRef path) {
   uint64_t length = endian::read64le(data.data());
   if (length > data.size() - 8)
     return fail("it is cut off, or begins with something else");
+  // An array's entry has three levels.
+  if (isNestedDeeper(data.substr(8, length), 8))
+    return fail("the brackets of its header are nested too deep");
   llvm::Expected<llvm::json::Value> header =
       llvm::json::parse(data.substr(8, length));
   if (!header)

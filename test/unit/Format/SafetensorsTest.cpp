@@ -49,7 +49,7 @@ TEST_F(SafetensorsTest, ReadsWhatItWrites) {
   auto summary = writeSafetensors(
       path,
       {{"b \"x\"", "F32", {2, 3}}, {"a", "U64", {2}}, {"empty", "F16", {0}}},
-      {{"note", "here"}}, [&](size_t i, auto write) {
+      {{"note", "here [[[[[[[[[[ \\\"{{{{{{"}}, [&](size_t i, auto write) {
         if (i == 0)
           write({reinterpret_cast<const char *>(floats.data()), 24});
         if (i == 1)
@@ -59,7 +59,7 @@ TEST_F(SafetensorsTest, ReadsWhatItWrites) {
   auto file = SafetensorsFile::open(path);
   ASSERT_TRUE(static_cast<bool>(file)) << llvm::toString(file.takeError());
   EXPECT_EQ((*file)->getBuffer().size(), summary->bytes);
-  EXPECT_EQ((*file)->getMetadata().at("note"), "here");
+  EXPECT_EQ((*file)->getMetadata().at("note"), "here [[[[[[[[[[ \\\"{{{{{{");
   const SafetensorsEntry *entry = (*file)->find("b \"x\"");
   ASSERT_NE(entry, nullptr);
   EXPECT_EQ(entry->shape, (std::vector<int64_t>{2, 3}));
@@ -102,6 +102,14 @@ TEST_F(SafetensorsTest, RefusesWhatCannotBe) {
     EXPECT_NE(error.find("a.safetensors"), std::string::npos) << c.header;
     EXPECT_NE(error.find(c.message), std::string::npos)
         << c.header << ": " << error;
+  }
+  // As deep as this, a parser that calls itself has no stack left.
+  for (const char *level : {"[", "{\"a\":"}) {
+    std::string header;
+    for (int i = 0; i != 1000000; ++i)
+      header += level;
+    write(header, 0);
+    EXPECT_NE(getError().find("nested too deep"), std::string::npos);
   }
   std::ofstream(path.c_str()) << "short";
   EXPECT_NE(getError().find("cut off"), std::string::npos);

@@ -143,7 +143,8 @@ bool readTensor(ArrayReader &reader, const std::string &name,
   Histogram &histogram = s.histogram.emplace();
   histogram.low = numbers[6];
   histogram.width = numbers[7];
-  return reader.read(name + "/counts", "U64", histogram.counts, 0);
+  return reader.read(name + "/counts", "U64", histogram.counts, 0) &&
+         !llvm::errorToBool(histogram.validate());
 }
 
 bool readLayer(ArrayReader &reader, const std::string &name,
@@ -153,7 +154,12 @@ bool readLayer(ArrayReader &reader, const std::string &name,
     return false;
   if (numbers[1] == 0)
     return true;
-  state.begin(static_cast<int64_t>(numbers[0]));
+  // The number of channels is that of the lists.
+  const format::SafetensorsEntry *min = reader.file.find(name + "/min");
+  if (!min || min->shape.size() != 1 ||
+      static_cast<double>(min->shape[0]) != numbers[0] || !(numbers[1] > 0))
+    return false;
+  state.begin(min->shape[0]);
   state.rows = static_cast<uint64_t>(numbers[1]);
   state.tokenMin = static_cast<float>(numbers[2]);
   state.tokenMax = static_cast<float>(numbers[3]);

@@ -9,6 +9,7 @@
 #include "nibble/Calibration/Statistics.h"
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 using namespace nibble::calibration;
@@ -111,15 +112,26 @@ uint64_t Histogram::getTotal() const {
 }
 
 llvm::Error Histogram::validate() const {
+  // Widths of the least and the largest float; indices of bins then are exact
+  // and small, whatever a file says.
+  static const double least =
+      getWidth(std::numeric_limits<float>::denorm_min());
+  static const double largest = getWidth(std::numeric_limits<float>::max());
+  constexpr auto limit = static_cast<double>(1 << binsLog2);
   int exponent;
-  bool isLattice = width == 0
-                       ? low == 0 && counts.size() <= 1
-                       : width > 0 && std::frexp(width, &exponent) == 0.5 &&
-                             std::floor(low / width) == low / width;
-  if (isLattice && counts.size() <= 2 * (size_t(1) << binsLog2) + 2 &&
-      std::fabs(low) <= 2 * std::ldexp(width, binsLog2))
+  bool isHistogram;
+  if (width == 0) {
+    isHistogram = low == 0 && counts.size() <= 1;
+  } else {
+    double first = low / width;
+    isHistogram = width >= least && width <= largest &&
+                  std::frexp(width, &exponent) == 0.5 && first >= -limit &&
+                  first <= limit && std::floor(first) == first &&
+                  first + static_cast<double>(counts.size()) <= limit + 1;
+  }
+  if (isHistogram)
     return llvm::Error::success();
   return llvm::createStringError(
-      "the histogram has a width that is no power of two, a lower end that is "
-      "no multiple of it, or too many bins");
+      "the histogram has a width that is no power of two or not of floats, a "
+      "lower end that is no multiple of it, or too many bins");
 }

@@ -15,6 +15,14 @@
 
 using namespace nibble::calibration;
 
+/// The bin of a position, which may be outside or no number.
+static size_t getBin(double position, size_t bins) {
+  if (!(position > 0))
+    return 0;
+  return position < static_cast<double>(bins) ? static_cast<size_t>(position)
+                                              : bins - 1;
+}
+
 BinnedCounts nibble::calibration::rebin(const Histogram &histogram, double low,
                                         double high, size_t bins) {
   BinnedCounts result{low, high, std::vector<uint64_t>(bins)};
@@ -22,21 +30,19 @@ BinnedCounts nibble::calibration::rebin(const Histogram &histogram, double low,
   for (auto [i, count] : llvm::enumerate(histogram.counts)) {
     double middle =
         histogram.low + (static_cast<double>(i) + 0.5) * histogram.width;
-    double index = std::floor((middle - low) * scale);
-    result.counts[static_cast<size_t>(
-        std::clamp(index, 0.0, static_cast<double>(bins - 1)))] += count;
+    result.counts[getBin((middle - low) * scale, bins)] += count;
   }
   return result;
 }
 
 BinnedCounts nibble::calibration::foldAbsolute(const Histogram &histogram) {
   BinnedCounts result;
+  // No bin of a histogram is further from zero than that.
+  constexpr size_t maxBins = 1 << 16;
   for (auto [i, count] : llvm::enumerate(histogram.counts)) {
     double left = histogram.low + static_cast<double>(i) * histogram.width;
     double distance = left < 0 ? -left - histogram.width : left;
-    size_t index = histogram.width == 0
-                       ? 0
-                       : static_cast<size_t>(distance / histogram.width);
+    size_t index = getBin(distance / histogram.width, maxBins);
     if (index >= result.counts.size())
       result.counts.resize(index + 1);
     result.counts[index] += count;

@@ -9,6 +9,7 @@
 #include "nibble/Calibration/Statistics.h"
 #include "gtest/gtest.h"
 #include <cmath>
+#include <limits>
 #include <random>
 
 using namespace nibble::calibration;
@@ -96,4 +97,24 @@ TEST(HistogramTest, RefusesWhatIsNoHistogram) {
   ASSERT_TRUE(static_cast<bool>(error));
   EXPECT_NE(llvm::toString(std::move(error)).find("no power of two"),
             std::string::npos);
+}
+
+TEST(HistogramTest, RefusesWhatFloatsCannotGive) {
+  auto refuses = [](double low, double width, size_t bins) {
+    Histogram histogram{low, width, std::vector<uint64_t>(bins, 1)};
+    return llvm::errorToBool(histogram.validate());
+  };
+  double infinity = std::numeric_limits<double>::infinity();
+  double largest = std::ldexp(1.0, 116), least = std::ldexp(1.0, -161);
+  EXPECT_FALSE(refuses(-4096 * largest, largest, 8193));
+  EXPECT_FALSE(refuses(-4096 * least, least, 8193));
+  EXPECT_TRUE(refuses(0, 2 * largest, 1));
+  EXPECT_TRUE(refuses(0, least / 2, 1));
+  // Sums of such widths are infinite, and their bins anywhere.
+  EXPECT_TRUE(refuses(-std::ldexp(1.0, 1023), std::ldexp(1.0, 1011), 3));
+  EXPECT_TRUE(refuses(-infinity, std::ldexp(1.0, 1020), 3));
+  EXPECT_TRUE(refuses(0, infinity, 1));
+  EXPECT_TRUE(refuses(std::nan(""), 1, 1));
+  EXPECT_TRUE(refuses(-5000, 1, 1));
+  EXPECT_TRUE(refuses(0, 1, 4098));
 }

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <numeric>
 
 using namespace nibble;
 using namespace nibble::calibration;
@@ -213,4 +214,16 @@ TEST(RangesTest, ConstantsAndZeros) {
       EXPECT_LE(tensor.range.high, std::max(constant, 0.0f));
       EXPECT_GE(tensor.range.low, std::min(constant, 0.0f));
     }
+}
+
+TEST(RangesTest, BinsOfWhatIsNoNumberExist) {
+  double infinity = std::numeric_limits<double>::infinity();
+  for (double low : {-infinity, infinity, std::nan(""), -1e308}) {
+    Histogram histogram{low, std::ldexp(1.0, 1020), {1, 2, 3}};
+    EXPECT_LE(foldAbsolute(histogram).counts.size(), size_t(1) << 16);
+    BinnedCounts counts = rebin(histogram, -1, 1, 16);
+    EXPECT_EQ(std::accumulate(counts.counts.begin(), counts.counts.end(),
+                              uint64_t(0)),
+              6u);
+  }
 }

@@ -40,11 +40,10 @@ class Measurement {
 public:
   Measurement(ModuleOp quantized, const CompileOptions &options)
       : module(quantized), options(options) {
-    // Its steps are none of the compilation that the user sees, and nothing is
-    // quantized a second time.
+    // Its steps are none of the compilation that the user sees, nothing is
+    // quantized a second time, and it runs here, whatever --march says.
     plain.inputFile = options.inputFile;
     plain.dims = options.dims;
-    plain.march = options.march;
     plain.threads = options.threads;
     plain.compileTo = Phase::Quantized;
   }
@@ -54,7 +53,8 @@ public:
 private:
   LogicalResult compileFloat();
   LogicalResult compileQuantized();
-  LogicalResult makeObserved(ModuleOp lowered, ObservedModel &result);
+  LogicalResult makeObserved(ModuleOp lowered, const CompileOptions &how,
+                             ObservedModel &result);
   void matchLayers();
   void matchOutputs();
   LogicalResult runSamples();
@@ -105,6 +105,7 @@ struct Listener {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Measurement::makeObserved(ModuleOp lowered,
+                                        const CompileOptions &how,
                                         ObservedModel &result) {
   PassManager passes(lowered.getContext());
   passes.addPass(createNibbleObserveOutputsPass());
@@ -118,7 +119,7 @@ LogicalResult Measurement::makeObserved(ModuleOp lowered,
       result.layers[id].push_back(cast<StringAttr>(name).str());
   });
   result.places.assign(result.layers.size(), -1);
-  CompileOptions code = plain;
+  CompileOptions code = how;
   code.compileTo = Phase::LLVM;
   Compiler compiler(lowered.getContext(), code);
   if (failed(compiler.lower(lowered)))
@@ -143,12 +144,14 @@ LogicalResult Measurement::compileFloat() {
         "' is not in float any more: give the ONNX file"));
   if (failed(compiler.lower(*original)))
     return failure();
-  return makeObserved(*original, reference);
+  return makeObserved(*original, plain, reference);
 }
 
 LogicalResult Measurement::compileQuantized() {
   OwningOpRef<ModuleOp> copy = module.clone();
-  return makeObserved(*copy, quantized);
+  CompileOptions how = plain;
+  how.compute = options.compute;
+  return makeObserved(*copy, how, quantized);
 }
 
 /// Values belong together when the same layers are behind them. Names that the

@@ -33,6 +33,15 @@ def usage_of_tool(name: str, *args: object) -> resource.struct_rusage:
     return usage
 
 
+def has_tiles() -> bool:
+    """Whether this machine multiplies bf16 in AMX tiles."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return all(flag in flags for flag in ("amx_tile", "amx_bf16", "avx512_bf16"))
+
+
 class CalibrationReader:
     """Feeds, one for each sample, as ONNX Runtime's quantizer asks for them."""
 

@@ -3,18 +3,9 @@
 """--compute=bf16: products of many rows in AMX tiles, where there are any."""
 
 import unittest
-from pathlib import Path
 
 import numpy as np
 import support as s
-
-
-def has_tiles() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return all(flag in flags for flag in ("amx_tile", "amx_bf16", "avx512_bf16"))
 
 
 class Stories(unittest.TestCase):
@@ -32,7 +23,7 @@ class Stories(unittest.TestCase):
         # Numbers of 8 bits, through some layers.
         error = np.abs(rounded - plain).max() / np.abs(plain).max()
         self.assertLess(error, 0.05)
-        if has_tiles():
+        if s.has_tiles():
             self.assertGreater(error, 0)
 
     def test_float(self):

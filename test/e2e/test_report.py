@@ -196,6 +196,31 @@ class OutputErrors(unittest.TestCase):
             self.assertAlmostEqual(found["cosine"]["mean"], np.mean(cosines), 5)
         self.assertNotIn("measured_output", self.report()["layers"][0])
 
+    def test_samples_of_a_model_for_another_cpu(self):
+        # No machine that runs tests has these instructions.
+        data, report = f"--data={self.data}", self.folder / "far.json"
+        native = self.report(data)
+        run = s.run_tool(
+            "nibble-compile", self.model, "-o", self.folder / "far.o", "--quantize=W4A16",
+            "--group-size=16", "--asymmetric", "--march=diamondrapids", data,
+            f"--report={report}",
+        )  # fmt: skip
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(json.loads(report.read_text())["outputs"], native["outputs"])
+
+    def test_samples_of_products_in_bf16(self):
+        # Enough rows for tiles, and more of them than errors of 4 bits.
+        np.savez(self.data, x=np.tile(self.samples, (1, 8, 1)))
+        data = [f"--data={self.data}", "--quantize=W8A16", "--group-size=-1"]
+        errors = [
+            self.report(*data, f"--compute={compute}")["outputs"][0]["measured_output"]
+            for compute in ("f32", "bf16")
+        ]
+        if s.has_tiles():
+            self.assertNotEqual(*errors)
+        else:
+            self.assertEqual(*errors)
+
     def check_refused(self, message: str, *options: str):
         path = self.folder / "bad.json"
         run = s.run_tool(

@@ -34,6 +34,31 @@ def _save_tokens(texts: Sequence[Path], codec: TextCodec, path: Path) -> None:
     np.save(path, np.concatenate([np.asarray(part, np.int32) for part in parts]))
 
 
+def find_data(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, np.ndarray],
+    folder: str | os.PathLike[str],
+    tokenizer: str | os.PathLike[str] | None = None,
+) -> list[Path]:
+    """Files for --data of the tools. Arrays, and tokens of texts, are written to `folder`.
+
+    Args and errors are those of `calibrate`.
+    """
+    if isinstance(data, Mapping):
+        paths = [Path(folder, "data.npz")]
+        np.savez(paths[0], **data)
+        return paths
+    single = isinstance(data, (str, os.PathLike))
+    paths = [Path(path) for path in ([data] if single else data)]
+    texts = [path for path in paths if path.suffix in TEXTS]
+    if not texts:
+        return paths
+    codec = load_codec(tokenizer or Path(model).resolve().parent)
+    tokens = Path(folder, "tokens.npy")
+    _save_tokens(texts, codec, tokens)
+    return [path for path in paths if path not in texts] + [tokens]
+
+
 def calibrate(
     model: str | os.PathLike[str],
     data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, np.ndarray],
@@ -72,18 +97,7 @@ def calibrate(
       nibble.calibrate("resnet.onnx", {"input": images}, "stats.yaml", method="percentile")
     """
     with tempfile.TemporaryDirectory(prefix="nibble-") as folder:
-        if isinstance(data, Mapping):
-            paths = [Path(folder, "data.npz")]
-            np.savez(paths[0], **data)
-        else:
-            single = isinstance(data, (str, os.PathLike))
-            paths = [Path(path) for path in ([data] if single else data)]
-        texts = [path for path in paths if path.suffix in TEXTS]
-        if texts:
-            codec = load_codec(tokenizer or Path(model).resolve().parent)
-            tokens = Path(folder, "tokens.npy")
-            _save_tokens(texts, codec, tokens)
-            paths = [path for path in paths if path not in texts] + [tokens]
+        paths = find_data(model, data, folder, tokenizer)
         command = [find_tool("nibble-calibrate"), os.fspath(model), "-o", os.fspath(output)]
         command += [f"--data={path}" for path in paths]
         command += [f"--method={method}", f"--samples={samples}"]

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from .calibration import calibrate
+from .calibration import calibrate, find_data
 from .compiler import QuantizationConfig, compile
 from .errors import NibbleError
 from .export import DecoderOptions, export_model
@@ -40,6 +41,41 @@ def _find_onnx(source: str, folder: Path) -> tuple[Path, bool]:
     return export_model(path, folder / "onnx", DecoderOptions(opset=25)), True
 
 
+def _find_values(args: argparse.Namespace, key: str) -> set[str]:
+    """What the rules of --config say for a key, in block form, flow form or JSON.
+
+    nibble-compile reads and checks the file; here it matters only what data it will need.
+    """
+    if not args.config:
+        return set()
+    try:
+        text = Path(args.config).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise NibbleError(f"{args.config}: cannot read: {error.strerror}") from error
+    text = re.sub(r"(^|\s)#.*", "", text)
+    pattern = rf"""(?:^|[\s,{{"'-]){key}["']?\s*:\s*["']?([\w-]+)"""
+    return set(re.findall(pattern, text, re.MULTILINE))
+
+
+def _use_data(args: argparse.Namespace, model: Path, folder: Path) -> list[str]:
+    """Options of nibble-compile that give it what --data says, which may be run here."""
+    methods = {args.method, *_find_values(args, "method")}
+    schemes = {args.quantize, *_find_values(args, "scheme")}
+    if "gptq" in methods and "W8A8" not in schemes:
+        # The compiler runs the model itself, block by block: the layers behind make up for the
+        # errors of those before.
+        found = [f"--data={path}" for path in find_data(model, args.data, folder)]
+        return [*found, f"--samples={args.samples}"]
+    # Static ranges are of the whole model, and GPTQ beside them takes its sums from the same file.
+    _say(f"calibrating {model.name}")
+    statistics = folder / "statistics.yaml"
+    calibrate(
+        model, args.data, statistics, method=args.ranges, samples=args.samples,
+        hessian="gptq" in methods,
+    )  # fmt: skip
+    return [f"--calibration={statistics}"]
+
+
 def _quantize(args: argparse.Namespace) -> None:
     if args.data and args.calibration:
         raise NibbleError("--data and --calibration exclude each other: statistics are either "
@@ -56,15 +92,9 @@ def _quantize(args: argparse.Namespace) -> None:
     output = Path(args.output)
     with tempfile.TemporaryDirectory(prefix="nibble-") as place:
         model, exported = _find_onnx(args.model, Path(place))
-        statistics = args.calibration
+        options = [f"--calibration={args.calibration}"] if args.calibration else []
         if args.data:
-            _say(f"calibrating {model.name}")
-            statistics = Path(place, "statistics.yaml")
-            calibrate(
-                model, args.data, statistics, method=args.ranges, samples=args.samples,
-                hessian="gptq" in (args.method or "").split(","),
-            )  # fmt: skip
-        options = [f"--calibration={statistics}"] if statistics else []
+            options = _use_data(args, model, Path(place))
         _say(f"compiling {model.name}, {args.quantize}")
         compile(model, output, config, report=args.report, options=[*options, *args.option])
         if exported:
@@ -89,7 +119,7 @@ def add_verb(verbs: argparse._SubParsersAction) -> None:
     add("--head", metavar="SCHEME", help="of a language model's embedding and head")
     add("--config", metavar="FILE.yaml", help="rules per layer")
     add("--data", action="append", default=[], metavar="PATH",
-        help="calibrate on this first: arrays, token files, or texts")  # fmt: skip
+        help="samples for calibration and methods: arrays, token files, or texts")  # fmt: skip
     add("--ranges", default="minmax", metavar="METHOD",
         help="how --data makes ranges: minmax, moving-average, percentile, entropy, mse")  # fmt: skip
     add("--samples", type=int, default=0, metavar="N", help="most samples of --data; 0: all")

@@ -3,6 +3,7 @@
 """Methods that run the model on samples, block by block: what they gain, and what goes wrong."""
 
 import hashlib
+import json
 import resource
 import unittest
 
@@ -72,6 +73,18 @@ class Sequential(Refusal):
         self.assertEqual(self.digest("--memory-limit=20kB"), plain)
         self.assertEqual(self.digest(env={"OMP_NUM_THREADS": "1"}), plain)
         self.assertNotEqual(self.digest("--samples=3"), plain)
+
+    def test_layers_with_an_importance_matrix(self):
+        rules = self.folder / "rules.yaml"
+        rules.write_text('rules: [{layers: "*up*", scheme: Q4_0, method: imatrix}]')
+        report = self.folder / "report.json"
+        self.compile_with(
+            STORIES, *GPTQ, f"--data={self.data}", f"--config={rules}", f"--report={report}",
+            "--report-samples=0",
+        )  # fmt: skip
+        layers = json.loads(report.read_text())["layers"]
+        methods = {(layer["scheme"], layer["method"]) for layer in layers if "up" in layer["name"]}
+        self.assertEqual(methods, {("Q4_0", "imatrix")})
 
     def refuse(self, status, *wanted, options=(), **kwargs):
         run = s.run_tool(

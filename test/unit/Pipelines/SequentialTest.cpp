@@ -9,6 +9,7 @@
 #include "BlockModel.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/Nibble/Transforms/SequentialQuantization.h"
+#include "nibble/Quantizer/GGUF.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -129,6 +130,54 @@ TEST_F(SequentialTest, OtherMethodsAreServedOnTheWay) {
   ASSERT_TRUE(bool(rounded));
   quantizer::dequantize(*rounded, now[2]);
   EXPECT_EQ(rounding.seen[1], runWhole(now)[2]);
+}
+
+/// Methods that need importance get the mean squares of what their layer sees.
+TEST_F(SequentialTest, ImportanceIsThatOfTheStage) {
+  auto runner = makeRunner();
+  ASSERT_TRUE(runner) << errors;
+  assign(*module, "mine");
+  quantizer::QuantizationScheme scheme =
+      quantizer::getGGUFScheme(quantizer::GGUFType::Q4_0);
+  module->walk([&](QuantizableOpInterface op) {
+    if (op.getLayerName() != "0.d")
+      return;
+    QuantizationRequest request;
+    request.method = "imatrix";
+    request.scheme = scheme;
+    op->setAttr(requestAttrName, request.toAttr(&builder.context));
+  });
+  Rounding rounding;
+  auto counts = quantizeSequentially(*module, "mine", *runner, rounding);
+  ASSERT_TRUE(succeeded(counts)) << errors;
+  EXPECT_EQ(counts->quantized, 6);
+  // The stage of "0.d" alone is none of "mine".
+  ASSERT_EQ(rounding.seen.size(), 3u);
+
+  Weights now = weights;
+  now[0] = rounding.weights[0];
+  now[1] = rounding.weights[1];
+  std::vector<double> sums(width);
+  Weight inputs = runWhole(now)[1];
+  for (auto [i, value] : llvm::enumerate(inputs))
+    sums[i % width] += double(value) * value;
+  Weight importance;
+  for (double sum : sums)
+    importance.push_back(sum / (inputs.size() / width));
+  quantizer::MethodInput input = {
+      quantizer::WeightView::rowMajor(
+          reinterpret_cast<const char *>(weights[2].data()), width, width),
+      scheme};
+  // What the next block sees tells which weight "0.d" got.
+  auto seenWith = [&](llvm::StringRef method) {
+    auto quantized = quantizer::quantize(method, input);
+    EXPECT_TRUE(bool(quantized)) << toString(quantized.takeError());
+    quantizer::dequantize(*quantized, now[2]);
+    return runWhole(now)[2];
+  };
+  EXPECT_NE(rounding.seen[1], seenWith("rtn"));
+  input.importance = importance;
+  EXPECT_EQ(rounding.seen[1], seenWith("imatrix"));
 }
 
 TEST_F(SequentialTest, ErrorsNameTheLayer) {

@@ -44,6 +44,10 @@ private:
                        const quantizer::WeightView &weight,
                        quantizer::QuantizedWeight &result);
   llvm::Error runStage(unsigned stage);
+  bool hasLayer(unsigned stage,
+                llvm::function_ref<bool(Operation *op)> predicate) const;
+  void addSquares(const ActivationRows &rows);
+  std::vector<float> getImportance(QuantizableOpInterface op) const;
 
   StringRef method;
   BlockRunner &runner;
@@ -54,17 +58,65 @@ private:
   /// The weights as they were: several layers may have the same.
   DenseMap<Operation *, Value> weights;
   std::optional<unsigned> stage;
+  /// Of the columns of the stage, over `numRows` rows of all groups.
+  std::vector<double> squares;
+  int64_t numRows = 0;
 };
 } // namespace
+
+bool SequentialQuantizer::hasLayer(
+    unsigned stage, llvm::function_ref<bool(Operation *op)> predicate) const {
+  return llvm::any_of(layers, [&](const auto &layer) {
+    return runner.getLayers()[layer.second].stage == stage &&
+           predicate(layer.first);
+  });
+}
+
+void SequentialQuantizer::addSquares(const ActivationRows &rows) {
+  for (int64_t row = 0; row < rows.rows; ++row)
+    for (auto [sum, value] : llvm::zip_equal(
+             squares, rows.values.slice(row * rows.columns, rows.columns)))
+      sum += static_cast<double>(value) * value;
+  numRows += rows.rows;
+}
+
+/// The mean square of each column. Groups of a convolution share a row of
+/// importance, which is the mean over them.
+std::vector<float>
+SequentialQuantizer::getImportance(QuantizableOpInterface op) const {
+  if (numRows == 0) {
+    emitWarning(op.getLoc(), "layer \"")
+        << op.getLayerName()
+        << "\" has columns of equal importance: no input of the data reached "
+           "it";
+    return std::vector<float>(squares.size(), 1);
+  }
+  std::vector<float> importance;
+  for (double sum : squares)
+    importance.push_back(static_cast<float>(sum / numRows));
+  return importance;
+}
 
 llvm::Error SequentialQuantizer::runStage(unsigned next) {
   if (stage == next)
     return llvm::Error::success();
   stage = next;
-  if (llvm::Error error = sequential.beginStage(runner.getStages()[next]))
-    return error;
-  return runner.runStage(next, [&](const ActivationRows &rows) {
-    return sequential.observe(rows);
+  const calibration::BlockStage &begun = runner.getStages()[next];
+  bool isOwn =
+      hasLayer(next, [&](Operation *op) { return !others.contains(op); });
+  bool hasImportance = hasLayer(next, [&](Operation *op) {
+    const quantizer::Method *other = others.lookup(op);
+    return other && other->needsImportance;
+  });
+  squares.assign(begun.columns, 0);
+  numRows = 0;
+  if (isOwn)
+    if (llvm::Error error = sequential.beginStage(begun))
+      return error;
+  return runner.runStage(next, [&](const ActivationRows &rows) -> llvm::Error {
+    if (hasImportance)
+      addSquares(rows);
+    return isOwn ? sequential.observe(rows) : llvm::Error::success();
   });
 }
 
@@ -72,8 +124,16 @@ llvm::Error SequentialQuantizer::quantize(QuantizableOpInterface op,
                                           const quantizer::WeightView &weight,
                                           quantizer::QuantizedWeight &result) {
   if (const quantizer::Method *other = others.lookup(op)) {
+    quantizer::MethodInput input = {weight, result.scheme};
+    std::vector<float> importance;
+    if (other->needsImportance) {
+      if (llvm::Error error = runStage(runner.getLayers()[layers[op]].stage))
+        return error;
+      importance = getImportance(op);
+      input.importance = importance;
+    }
     llvm::Expected<quantizer::QuantizedWeight> quantized =
-        quantizer::quantize(*other, {weight, result.scheme});
+        quantizer::quantize(*other, input);
     if (!quantized)
       return quantized.takeError();
     result = std::move(*quantized);
@@ -110,7 +170,7 @@ FailureOr<QuantizationCounts> SequentialQuantizer::run(ModuleOp module) {
     if ((*request)->method != method) {
       const quantizer::Method *other =
           quantizer::lookupMethod((*request)->method);
-      if (!other || other->needsHessian || other->needsImportance)
+      if (!other || other->needsHessian)
         continue;
       others[op] = other;
     }

@@ -57,8 +57,10 @@ public:
 /// Serves all requests in `module` that name `method`, stage by stage: the
 /// activations of a stage are computed with the codes of the layers before it.
 /// Requests that name a method of the quantizer's table are served in the same
-/// order, so that what follows sees them too. Layers that no stage holds (in
-/// the body of a loop, say) keep their requests. Errors name the layer.
+/// order, so that what follows sees them too; those that need importance get
+/// the mean squares of the activations of their stage. Layers that no stage
+/// holds (in the body of a loop, say) keep their requests. Errors name the
+/// layer.
 mlir::FailureOr<QuantizationCounts>
 quantizeSequentially(mlir::ModuleOp module, llvm::StringRef method,
                      calibration::BlockRunner &runner,

@@ -45,6 +45,10 @@ public:
   llvm::Error quantize(QuantizableOpInterface op,
                        const quantizer::WeightView &weight,
                        const LayerInputs &inputs, QuantizedWeight &result);
+  /// Rounds a layer to nearest; `reason` is what the warning says.
+  llvm::Error round(QuantizableOpInterface op,
+                    const quantizer::WeightView &weight, StringRef reason,
+                    QuantizedWeight &result);
   /// Hessians are about to change.
   void forgetFactors() { factors.clear(); }
   /// Adds to the reports of the layers, and warns of those that fell back.
@@ -185,6 +189,19 @@ llvm::Error LayerQuantizer::quantize(QuantizableOpInterface op,
   }
   notes.push_back(std::move(note));
   return llvm::Error::success();
+}
+
+llvm::Error LayerQuantizer::round(QuantizableOpInterface op,
+                                  const quantizer::WeightView &weight,
+                                  StringRef reason, QuantizedWeight &result) {
+  if (llvm::Error error =
+          quantizer::lookupMethod("gptq")->supports(result.scheme))
+    return error;
+  Note note{op, {}, 0, weight.cols};
+  note.outcome.fallback = reason.str();
+  notes.push_back(std::move(note));
+  return quantizer::quantizeRTN(weight, result.scheme, result.codes,
+                                result.scales, result.zeros);
 }
 
 void LayerQuantizer::report() {
@@ -329,21 +346,26 @@ NibbleQuantizeGPTQPass::quantizeByFile(LayerQuantizer &layers) {
   auto fail = [&](llvm::Error error) {
     return emitError(module.getLoc()) << llvm::toString(std::move(error));
   };
-  auto statistics = calibration::Statistics::read(calibration);
-  if (!statistics)
-    return fail(statistics.takeError());
-  auto hessians = statistics->openHessians();
+  auto read = calibration::Statistics::readShared(calibration);
+  if (!read)
+    return fail(read.takeError());
+  const calibration::Statistics &statistics = **read;
+  auto hessians = statistics.openHessians();
   if (!hessians)
     return fail(hessians.takeError());
   auto quantize = [&](QuantizableOpInterface op,
                       const quantizer::WeightView &weight,
                       QuantizedWeight &result) -> llvm::Error {
     const calibration::LayerStatistics *known =
-        statistics->findLayer(op.getLayerName());
+        statistics.findLayer(op.getLayerName());
     if (!known)
       return llvm::createStringError("the statistics in '" + calibration +
                                      "' do not have this layer; calibrate "
                                      "this model again");
+    // The file has no sums of what never ran, as an expert without tokens.
+    if (known->rows == 0)
+      return layers.round(op, weight, "no input of the data reached it",
+                          result);
     LayerInputs inputs;
     inputs.rows = known->rows;
     for (int64_t group = 0; group < known->hessianCount; ++group) {

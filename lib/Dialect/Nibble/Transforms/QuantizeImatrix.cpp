@@ -64,7 +64,7 @@ struct NibbleQuantizeImatrixPass
   void runOnOperation() override {
     const quantizer::Method &method = *quantizer::lookupMethod("imatrix");
     // Read when the first layer asks for it: without any, no file is needed.
-    std::optional<nibble::calibration::Statistics> known;
+    std::shared_ptr<const nibble::calibration::Statistics> known;
     auto quantize = [&](QuantizableOpInterface op,
                         const quantizer::WeightView &weight,
                         quantizer::QuantizedWeight &result) -> llvm::Error {
@@ -76,7 +76,7 @@ struct NibbleQuantizeImatrixPass
         importance.assign(weight.cols, 1);
       } else if (!calibration.empty()) {
         if (!known) {
-          auto read = nibble::calibration::Statistics::read(calibration);
+          auto read = nibble::calibration::Statistics::readShared(calibration);
           if (!read)
             return read.takeError();
           known = std::move(*read);

@@ -10,8 +10,11 @@
 #include "nibble/Quantizer/Scheme.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 using namespace nibble;
 using namespace nibble::calibration;
@@ -67,7 +70,12 @@ llvm::Error SampleSet::fail(const ModelInput &input,
 
 llvm::Error SampleSet::setSamples(const ArrayFile &array, uint64_t samples,
                                   int64_t batch) {
-  if (samples == 0)
+  // A past of no positions is the one array that may have no elements.
+  bool isPast = llvm::any_of(llvm::zip_equal(plans, inputs), [&](auto pair) {
+    auto [plan, input] = pair;
+    return plan.array == &array && input.growingAxis >= 0;
+  });
+  if (samples == 0 || (!isPast && llvm::is_contained(array.dims, 0)))
     return llvm::createStringError("'" + array.place + "' is empty: it is " +
                                    describe(array.dims, array.dtype));
   if (!counted) {
@@ -129,8 +137,8 @@ llvm::Error SampleSet::planInput(size_t index, const ArrayFile &array) {
 
 llvm::Error SampleSet::planTokens(size_t index, const ArrayFile &array) {
   const ModelInput &input = inputs[index];
-  plans[index] = {Plan::Tokens, &array};
-  window = input.dims[1] >= 0 ? input.dims[1] : options.window;
+  int64_t window = input.dims[1] >= 0 ? input.dims[1] : options.window;
+  plans[index] = {Plan::Tokens, &array, window};
   int64_t windows = window ? array.dims[0] / window : 0;
   if (windows == 0)
     return llvm::createStringError(
@@ -237,17 +245,6 @@ void SampleSet::limit(uint64_t samples) {
   numSamples = std::min<uint64_t>(numSamples, samples);
 }
 
-void SampleSet::addTo(NibbleHash &hash) const {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << numSamples << ' ' << perBatch << ' ' << window;
-  for (auto [plan, input] : llvm::zip_equal(plans, inputs))
-    if (plan.array)
-      os << ' ' << input.name << '=' << plan.array->place << ':'
-         << describe(plan.array->dims, plan.array->dtype);
-  nibbleHashAdd(&hash, text.data(), text.size());
-}
-
 //===----------------------------------------------------------------------===//
 // Reading
 //===----------------------------------------------------------------------===//
@@ -287,33 +284,34 @@ static llvm::Error checkFinite(const ArrayFile &array,
   return llvm::Error::success();
 }
 
-llvm::Error SampleSet::readTokens(const ArrayFile &array, uint64_t first,
-                                  uint64_t count,
+llvm::Error SampleSet::readTokens(size_t index, uint64_t first, uint64_t count,
                                   std::vector<char> &data) const {
-  size_t size = nibble_dtype_size(array.dtype), tokens = count * window;
+  const ModelInput &input = inputs[index];
+  const ArrayFile &array = *plans[index].array;
+  uint64_t window = plans[index].window, tokens = count * window;
+  size_t size = nibble_dtype_size(array.dtype);
+  size_t width = nibble_dtype_size(input.dtype);
   std::vector<char> raw(tokens * size);
   if (llvm::Error error = array.read(first * window * size, raw))
     return error;
   bool isSigned = llvm::is_contained(
       {NIBBLE_INT8, NIBBLE_INT16, NIBBLE_INT32, NIBBLE_INT64}, array.dtype);
-  const ModelInput &input =
-      inputs[llvm::find_if(
-                 plans,
-                 [](const Plan &plan) { return plan.kind == Plan::Tokens; }) -
-             plans.begin()];
-  size_t width = nibble_dtype_size(input.dtype);
+  uint64_t largest = input.dtype == NIBBLE_INT32
+                         ? std::numeric_limits<int32_t>::max()
+                         : std::numeric_limits<int64_t>::max();
   data.resize(tokens * width);
   for (size_t i = 0; i != tokens; ++i) {
-    int64_t token = 0;
+    uint64_t token = 0;
     std::memcpy(&token, raw.data() + i * size, size);
-    unsigned shift = 64 - 8 * size;
     if (isSigned)
-      token =
-          static_cast<int64_t>(static_cast<uint64_t>(token) << shift) >> shift;
-    if (token < 0)
-      return llvm::createStringError("'" + array.place + "' has the token " +
-                                     llvm::Twine(token) + " at position " +
-                                     llvm::Twine(first * window + i));
+      token = llvm::SignExtend64(token, 8 * size);
+    if (token > largest)
+      return llvm::createStringError(
+          "'" + array.place + "' has the token " +
+          (isSigned ? llvm::Twine(static_cast<int64_t>(token))
+                    : llvm::Twine(token)) +
+          " at position " + llvm::Twine(first * window + i) + ", but input '" +
+          input.name + "' takes 0 to " + llvm::Twine(largest));
     std::memcpy(data.data() + i * width, &token, width);
   }
   return llvm::Error::success();
@@ -326,8 +324,8 @@ llvm::Error SampleSet::readInput(size_t index, uint64_t first, uint64_t count,
   std::vector<int64_t> &dims = batch.dims[index];
   std::vector<char> &data = batch.data[index];
   if (plan.kind == Plan::Tokens) {
-    dims = {static_cast<int64_t>(count), window};
-    return readTokens(array, first, count, data);
+    dims = {static_cast<int64_t>(count), plan.window};
+    return readTokens(index, first, count, data);
   }
   dims = array.dims;
   uint64_t begin = 0;
@@ -397,12 +395,14 @@ llvm::Expected<SampleBatch> SampleSet::read(uint64_t index) const {
   if (batch.samples > 1)
     batch.place += " to " + std::to_string(first + batch.samples - 1);
   int64_t samples = 1, length = 1;
+  bool hasTokens = false;
   for (size_t i = 0; i != inputs.size(); ++i) {
     if (!plans[i].array)
       continue;
     if (llvm::Error error = readInput(i, first, batch.samples, batch))
       return std::move(error);
-    if (takesTokens(inputs[i])) {
+    // Positions and masks are those of the first.
+    if (takesTokens(inputs[i]) && !std::exchange(hasTokens, true)) {
       samples = batch.dims[i][0];
       length = batch.dims[i][1];
     }

@@ -11,7 +11,6 @@
 
 #include "ArrayFile.h"
 #include "nibble/Calibration/Samples.h"
-#include "nibble/Runtime/Hash.h"
 #include <optional>
 
 namespace nibble::calibration {
@@ -31,7 +30,6 @@ public:
   uint64_t getNumBatches() const {
     return (numSamples + perBatch - 1) / perBatch;
   }
-  void addTo(NibbleHash &hash) const;
   llvm::Expected<SampleBatch> read(uint64_t index) const;
 
 private:
@@ -46,6 +44,7 @@ private:
       Filled  ///< follows from the others
     } kind = Filled;
     const ArrayFile *array = nullptr;
+    int64_t window = 0; ///< of tokens
   };
 
   llvm::Error planInput(size_t index, const ArrayFile &array);
@@ -57,7 +56,7 @@ private:
   llvm::Error fail(const ModelInput &input, const ArrayFile &array) const;
   llvm::Error readInput(size_t index, uint64_t first, uint64_t count,
                         SampleBatch &batch) const;
-  llvm::Error readTokens(const ArrayFile &array, uint64_t first, uint64_t count,
+  llvm::Error readTokens(size_t index, uint64_t first, uint64_t count,
                          std::vector<char> &data) const;
   void fillInput(size_t index, int64_t samples, int64_t length,
                  SampleBatch &batch) const;
@@ -70,7 +69,6 @@ private:
   /// 0 as long as no array has said it.
   uint64_t numSamples = 0;
   int64_t perBatch = 1;
-  int64_t window = 0;
   const ArrayFile *counted = nullptr;
 };
 

@@ -25,6 +25,26 @@ namespace path = llvm::sys::path;
 
 SampleReader::~SampleReader() = default;
 
+void SampleBatch::addTo(NibbleHash &hash) const {
+  auto add = [&](const void *bytes, uint64_t size) {
+    nibbleHashAdd(&hash, bytes, size);
+  };
+  // Lengths come before what they are of, so that no two batches are the same
+  // bytes.
+  auto addNumber = [&](uint64_t number) { add(&number, sizeof(number)); };
+  addNumber(samples);
+  for (const nibble_tensor &input : inputs) {
+    StringRef name = input.name;
+    addNumber(name.size());
+    add(name.data(), name.size());
+    addNumber(input.dtype);
+    addNumber(input.rank);
+    add(input.dims, input.rank * sizeof(int64_t));
+    addNumber(input.bytes);
+    add(input.data, input.bytes);
+  }
+}
+
 std::vector<ModelInput> ModelInput::getAll(const nibble_model *model) {
   std::vector<ModelInput> inputs;
   for (size_t i = 0; i != nibble_model_input_count(model); ++i) {
@@ -173,7 +193,6 @@ public:
   llvm::Error findAll(llvm::ArrayRef<std::string> paths);
   uint64_t getNumBatches() const override { return numBatches; }
   uint64_t getNumSamples() const override { return numSamples; }
-  uint64_t getHash() const override { return hash; }
   llvm::Expected<SampleBatch> read(uint64_t index) override;
 
 private:
@@ -194,7 +213,7 @@ private:
   std::vector<ModelInput> inputs;
   SampleOptions options;
   std::vector<Place> places;
-  uint64_t numBatches = 0, numSamples = 0, hash = 0;
+  uint64_t numBatches = 0, numSamples = 0;
   /// The one that is open, and which it is.
   std::optional<SampleSet> current;
   size_t currentPlace = 0;
@@ -205,8 +224,6 @@ llvm::Error Reader::findAll(llvm::ArrayRef<std::string> paths) {
   for (const std::string &name : paths)
     if (llvm::Error error = findFiles(name, inputs, groups))
       return error;
-  NibbleHash sum;
-  nibbleHashBegin(&sum);
   for (FileGroup &group : groups) {
     if (options.samples && numSamples >= options.samples)
       break;
@@ -215,14 +232,12 @@ llvm::Error Reader::findAll(llvm::ArrayRef<std::string> paths) {
       return source.takeError();
     uint64_t left = options.samples ? options.samples - numSamples : 0;
     source->limit(left);
-    source->addTo(sum);
     places.push_back({std::move(group), numBatches, source->getNumSamples()});
     numBatches += source->getNumBatches();
     numSamples += source->getNumSamples();
     currentPlace = places.size() - 1;
     current = std::move(*source);
   }
-  hash = nibbleHashEnd(&sum);
   if (numBatches)
     return llvm::Error::success();
   return llvm::createStringError(

@@ -22,7 +22,9 @@ using namespace nibble;
 using namespace nibble::calibration;
 
 Calibrator::Calibrator(MLIRContext *context, CalibrateOptions options)
-    : context(context), options(std::move(options)) {}
+    : context(context), options(std::move(options)) {
+  nibbleHashBegin(&dataHash);
+}
 
 Calibrator::~Calibrator() = default;
 
@@ -63,6 +65,11 @@ LogicalResult Calibrator::compile() {
   collector = std::make_unique<Collector>(options.collector);
   if (failed(addObservations(*module, *collector)))
     return failure();
+  if (collector->getNumTensors() + collector->getNumLayers() == 0)
+    return fail(
+        "'" + options.inputFile +
+        "' has nothing to look at: no layer with a weight" +
+        (options.layersOnly ? " (--layers-only)" : ", no float tensor"));
   compile.insertedPipelines.clear();
   compile.compileTo = Phase::LLVM;
   FailureOr<target::CpuTarget> cpu = target::CpuTarget::get(
@@ -110,6 +117,8 @@ LogicalResult Calibrator::runBatch(uint64_t index) {
   llvm::Expected<SampleBatch> batch = reader->read(index);
   if (!batch)
     return fail(batch.takeError());
+  if (hasCheckpoints())
+    batch->addTo(dataHash);
   auto outputs = model->run(batch->inputs);
   if (!outputs) {
     std::string text = llvm::toString(outputs.takeError());
@@ -158,19 +167,13 @@ std::string Calibrator::getCheckpointPath() const {
   return options.outputFile + ".checkpoint";
 }
 
-std::string Calibrator::describeRun() const {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << "model " << llvm::utohexstr(modelHash) << " data "
-     << llvm::utohexstr(reader->getHash());
-  return text;
-}
-
 LogicalResult Calibrator::writeCheckpoint() {
   if (llvm::Error error = collector->writeCheckpoint(
-          getCheckpointPath(), {{"run", describeRun()},
-                                {"next-batch", std::to_string(nextBatch)},
-                                {"samples", std::to_string(samplesDone)}}))
+          getCheckpointPath(),
+          {{"model", llvm::utohexstr(modelHash)},
+           {"data", llvm::utohexstr(nibbleHashEnd(&dataHash))},
+           {"next-batch", std::to_string(nextBatch)},
+           {"samples", std::to_string(samplesDone)}}))
     return fail(std::move(error));
   return success();
 }
@@ -185,15 +188,26 @@ LogicalResult Calibrator::resume() {
   auto notes = collector->readCheckpoint(path);
   if (!notes)
     return fail(notes.takeError());
-  StringRef batch = (*notes)["next-batch"], samples = (*notes)["samples"];
-  if ((*notes)["run"] != describeRun())
-    return fail("'" + path +
-                "' is the checkpoint of another run: the model or the data are "
-                "others; remove it, or run without --resume");
-  if (batch.getAsInteger(10, nextBatch) ||
-      samples.getAsInteger(10, samplesDone) ||
-      nextBatch > reader->getNumBatches())
+  auto failOther = [&](StringRef what) {
+    return fail("'" + path + "' is the checkpoint of another run: " + what +
+                "; remove it, or run without --resume");
+  };
+  if ((*notes)["model"] != llvm::utohexstr(modelHash))
+    return failOther("the model is another");
+  StringRef next = (*notes)["next-batch"], samples = (*notes)["samples"];
+  if (next.getAsInteger(10, nextBatch) || samples.getAsInteger(10, samplesDone))
     return fail("'" + path + "' is damaged: remove it");
+  if (nextBatch > reader->getNumBatches())
+    return failOther("it has seen more data than there is");
+  // What was seen must be what would be seen; the rest is still to come.
+  for (uint64_t index = 0; index != nextBatch; ++index) {
+    llvm::Expected<SampleBatch> batch = reader->read(index);
+    if (!batch)
+      return fail(batch.takeError());
+    batch->addTo(dataHash);
+  }
+  if ((*notes)["data"] != llvm::utohexstr(nibbleHashEnd(&dataHash)))
+    return failOther("the data are others, or are cut in another way");
   return success();
 }
 
@@ -213,6 +227,15 @@ void Calibrator::adviseOnSamples() {
 
 LogicalResult Calibrator::writeResult() {
   Statistics statistics = collector->getStatistics();
+  if (llvm::none_of(statistics.tensors,
+                    [](const auto &tensor) { return tensor.count != 0; }) &&
+      llvm::none_of(statistics.layers,
+                    [](const auto &layer) { return layer.rows != 0; }))
+    return fail("no value was seen: the model has " +
+                Twine(statistics.tensors.size()) + " float tensors and " +
+                Twine(statistics.layers.size()) +
+                " layers that could be looked at, and the data gave none of "
+                "them an element");
   statistics.modelName = llvm::sys::path::filename(options.inputFile).str();
   statistics.modelHash = modelHash;
   statistics.samples = samplesDone;

@@ -336,6 +336,34 @@ class LanguageModels(Tool):
         self.assertEqual(wide["batches"], 2)
         self.assertEqual(wide["tensors"], {})
 
+    def test_windows_and_types_are_those_of_each_input(self):
+        nodes = [
+            helper.make_node("Cast", [i], [f"{i}f"], name=i + i, to=TensorProto.FLOAT) for i in "ab"
+        ]
+        kinds = {"a": TensorProto.INT64, "b": TensorProto.INT32}
+        proto = model(
+            nodes,
+            [value(i, "n", size, kind=kinds[i]) for i, size in (("a", 8), ("b", 4))],
+            [value("af", "n", 8), value("bf", "n", 4)],
+        )
+        path = self.save(proto, "two.onnx")
+        a, b = np.arange(24), 100 + np.arange(12)
+        tensors = self.calibrate(self.save_npz(a=a, b=b), path=path)["tensors"]
+        for name, array in (("aa", a), ("bb", b)):
+            tensor = tensors[name]
+            self.assertEqual(
+                [tensor[key] for key in ("count", "batches", "min", "max")],
+                [array.size, 3, array.min(), array.max()],
+            )
+        for token, size in ((2**31, np.int64), (-1, np.int64), (2**63 + 5, np.uint64)):
+            bad = b.astype(size)
+            bad[9] = token
+            run = self.run_tool(
+                path, f"--data={self.save_npz(a=a, b=bad)}", "-o", self.out / "x.yaml"
+            )
+            wanted = f":b' has the token {token} at position 9, but input 'b' takes 0 to 2147483647"
+            self.check(run, 1, wanted)
+
     def test_text_from_python(self):
         text = self.folder / "text.txt"
         text.write_text("Tom has three red balls. He gives one to Mia. " * 20)
@@ -378,6 +406,34 @@ class Refusals(Tool):
             self.save_npz(a=x, b=x), "no array for input 'x'", "it has 'a', 'b'"
         )
         self.refuse(self.save_npz(x=x[:0]), "is empty: it is float32[0, 3, 6, 6]")
+
+    def test_data_without_elements(self):
+        nodes = [helper.make_node("Relu", ["x"], ["y"], name="relu")]
+        path = self.save(model(nodes, [value("x", "n", "m")], [value("y", "n", "m")]), "r.onnx")
+        data = self.save_npz(x=np.zeros((3, 0), np.float32))
+        self.refuse(data, "is empty: it is float32[3, 0]", path=path)
+        data = self.folder / "x.npy"
+        empty = f"is empty: it is float32[{2**60}, 0]"
+        for rows, wanted in ((2**60, empty), (2**62, "impossible")):
+            header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 0)}\n" % rows
+            data.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header)
+            self.refuse(data, wanted, path=path)
+
+    def test_nothing_was_seen(self):
+        data = self.save_npz(x=np.ones((3, 2), np.float32))
+        nodes = [helper.make_node("Relu", ["x"], ["y"], name="relu")]
+        path = self.save(model(nodes, [value("x", "n", 2)], [value("y", "n", 2)]), "r.onnx")
+        self.refuse(data, "has nothing to look at", options=["--layers-only"], path=path)
+        # A layer that every sample leaves without rows.
+        weight = numpy_helper.from_array(np.ones((2, 2), np.float32), "w")
+        ends = [numpy_helper.from_array(np.array([0]), "none")]
+        nodes = [
+            helper.make_node("Slice", ["x", "none", "none"], ["e"], name="cut"),
+            helper.make_node("MatMul", ["e", "w"], ["y"], name="fc"),
+        ]
+        proto = model(nodes, [value("x", "n", 2)], [value("y", "k", 2)], [weight, *ends])
+        path = self.save(proto, "none.onnx")
+        self.refuse(data, "no value was seen", "1 layers", options=["--layers-only"], path=path)
 
     def test_numbers_that_are_none(self):
         x = self.images(4)
@@ -435,22 +491,45 @@ class Refusals(Tool):
         self.assertIn("warning: only 3 samples", run.stderr)
         self.assertIn("100 or more are advised", run.stderr)
 
-    def test_checkpoint_of_other_data(self):
-        data = self.save_npz(x=self.images(4000))
-        out = self.out / "s.yaml"
+    def interrupt(self, data: Path, out: Path):
+        """Ends a run by force when it has left a checkpoint."""
         command = [s.tool("nibble-calibrate"), self.path, f"--data={data}", "-o", out]
         command += ["--checkpoint-seconds=0.01"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        checkpoint = self.out / "s.yaml.checkpoint"
+        checkpoint = Path(f"{out}.checkpoint")
         while process.poll() is None and not checkpoint.exists():
             time.sleep(0.005)
         process.kill()
         process.communicate()
         self.assertTrue(checkpoint.exists())
-        other = self.save_npz("other.npz", x=self.images(5))
-        run = self.run_tool(self.path, f"--data={other}", "-o", out, "--resume")
-        self.assertEqual(run.returncode, 1)
-        self.assertIn("is the checkpoint of another run", run.stderr)
+
+    def test_checkpoint_of_other_data(self):
+        x = self.images(4000)
+        out = self.out / "s.yaml"
+        self.interrupt(self.save_npz(x=x), out)
+        # Less data; the same name, shape and type; the same with another cut.
+        changed = x.copy()
+        changed[0, 0, 0, 0] += 1
+        for data, options in ((x[:1], []), (changed, []), (x, ["--batch=2"])):
+            other = self.save_npz(x=data)
+            run = self.run_tool(self.path, f"--data={other}", "-o", out, "--resume", *options)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn("is the checkpoint of another run", run.stderr)
+            self.assertFalse(out.exists())
+
+    def test_checkpoint_of_the_same_data_elsewhere(self):
+        x = self.images(4000)
+        data = self.save_npz(x=x)
+        whole = self.calibrate(data, name="whole.yaml")
+        out = self.out / "s.yaml"
+        self.interrupt(data, out)
+        # As Python saves it: in a folder that is a new one for each run.
+        (self.folder / "moved").mkdir()
+        moved = data.rename(self.folder / "moved" / "other.npz")
+        run = self.run_tool(self.path, f"--data={moved}", "-o", out, "--resume")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(out.read_text(), (self.folder / "whole.yaml").read_text())
+        self.assertEqual(parse(out), whole)
 
     def test_statistics_of_another_model(self):
         self.calibrate(self.save_npz(x=self.images(3)))

@@ -25,6 +25,7 @@
 #ifndef NIBBLE_CALIBRATION_SAMPLES_H
 #define NIBBLE_CALIBRATION_SAMPLES_H
 
+#include "nibble/Runtime/Hash.h"
 #include "nibble/Runtime/nibble.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -70,6 +71,10 @@ struct SampleBatch {
 
   std::vector<std::vector<char>> data;
   std::vector<std::vector<int64_t>> dims;
+
+  /// Adds all that the model is given: names, types, shapes and elements of the
+  /// inputs, but no names of files.
+  void addTo(NibbleHash &hash) const;
 };
 
 /// Data that is read batch by batch: memory holds one of them.
@@ -87,9 +92,6 @@ public:
   /// The inputs of run `index`, all of the model's, in its order. Errors name
   /// the file: it can't be read, or has NaN or infinity.
   virtual llvm::Expected<SampleBatch> read(uint64_t index) = 0;
-  /// A hash of the files' names, shapes and of how they are cut: data that was
-  /// begun with is told from other data by it.
-  virtual uint64_t getHash() const = 0;
 };
 
 } // namespace nibble::calibration

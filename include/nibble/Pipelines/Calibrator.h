@@ -57,8 +57,9 @@ private:
   llvm::LogicalResult writeResult();
   void adviseOnSamples();
   std::string getCheckpointPath() const;
-  /// What a checkpoint must agree on with this run.
-  std::string describeRun() const;
+  bool hasCheckpoints() const {
+    return options.resume || options.checkpointSeconds > 0;
+  }
   llvm::LogicalResult fail(llvm::Error error);
   llvm::LogicalResult fail(const llvm::Twine &message);
 
@@ -69,6 +70,9 @@ private:
   std::unique_ptr<CompiledModel> model;
   uint64_t modelHash = 0;
   uint64_t nextBatch = 0, samplesDone = 0;
+  /// Of all that the model was given, if there are checkpoints: what a run that
+  /// goes on must have seen as well.
+  NibbleHash dataHash;
   /// Why an observer ended a run.
   std::string observerError;
 };

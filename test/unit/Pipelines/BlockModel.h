@@ -102,7 +102,6 @@ public:
   uint64_t getNumBatches() const override {
     return llvm::divideCeil(samples.size(), perBatch);
   }
-  uint64_t getHash() const override { return 0; }
   llvm::Expected<SampleBatch> read(uint64_t index) override {
     SampleBatch batch;
     std::vector<char> &data = batch.data.emplace_back();

@@ -216,7 +216,9 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
       emitRemark(module.getLoc())
           << "--compute=bf16 changes nothing for '" << options.march
           << "': only AMX multiplies bf16, and this target has none";
-    buildVectorPipeline(passes, {avx512, cpu->has("fma"), vnni, tiles});
+    // The kernels of processors with FMA permute with AVX2, too.
+    bool fma = cpu->has("fma") && cpu->has("avx2");
+    buildVectorPipeline(passes, {avx512, fma, vnni, tiles});
     break;
   }
   case Phase::LLVM:

@@ -75,12 +75,14 @@ llvm::Error nibble::quantizer::encodeSecondLevel(
     if (llvm::Error error = checkFinite(scale, level.type))
       return error;
     second[group] = scale;
-    // bitsandbytes multiplies with the reciprocal.
+    // bitsandbytes multiplies with the reciprocal, which for the smallest
+    // scales is infinite: all but zero goes to the ends of the map.
     float factor = 1.0f / scale;
     for (size_t i = first; i < end; ++i) {
       float value = values[i] - shift;
       if (level.dynamic)
-        codes[i] = scale == 0 ? 0 : getDynamicCode(value * factor);
+        codes[i] =
+            scale == 0 ? 0 : getDynamicCode(value == 0 ? 0 : value * factor);
       else
         codes[i] = scale == 0 ? 0
                               : static_cast<int8_t>(std::nearbyint(std::clamp(

@@ -81,6 +81,10 @@ class Gradient(unittest.TestCase):
             return model.run({f"x{i}": x for i, x in enumerate(values)})
 
         found = run(variables)
+        plain = Model(support.compile_model(path, []))
+        loss = plain.run({f"x{i}": x for i, x in enumerate(variables)})["loss"]
+        # Writing the derivative does not change the function.
+        np.testing.assert_allclose(found["loss"], loss, rtol=1e-12, atol=1e-12)
         for k, x in enumerate(variables):
             expected = differences(lambda values: float(run(values)["loss"]), variables, k)
             got = found[f"x{k}.gradient"]
@@ -190,6 +194,10 @@ class Gradient(unittest.TestCase):
         self.check("attention", [node], [(1, 4, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4)], (1, 4, 3, 4))
         node = helper.make_node("Attention", ["x0", "x1", "x2", "m"], ["y"], q_num_heads=2,
                                 kv_num_heads=2, scale=0.3, softcap=2.0)
+        # With more keys than queries and no past the first query sees one key.
+        node_wide = helper.make_node("Attention", ["x0", "x1", "x2"], ["y"], is_causal=1)
+        self.check("attention_wide", [node_wide], [(1, 1, 2, 4), (1, 1, 4, 4), (1, 1, 4, 4)],
+                   (1, 1, 2, 4))
         mask = np.array([[True, False, True, True], [True, True, True, False]])
         self.check("attention_rank3", [node], [(1, 2, 8), (1, 4, 8), (1, 4, 6)], (1, 2, 6),
                    {"m": mask})

@@ -49,8 +49,10 @@ public:
       : kb(kernel), spec(spec), args(arguments),
         reader(kernel, spec.format, args.weight, 0, panelVectors),
         // One scale for a row: codes are exact in bf16, and the sums are
-        // scaled.
-        scaleSums(!spec.format.isFloat() && spec.format.group <= 0),
+        // scaled. Zeros that are floats are not exact, and belong to scaled
+        // weights.
+        scaleSums(!spec.format.isFloat() && spec.format.group <= 0 &&
+                  !spec.format.minimum && !spec.format.floatZeros),
         panels(ceilDiv(arguments.n, panelWidth)),
         stepTiles(ceilDiv(arguments.k, tileSteps)),
         // An odd number of cache lines: rows must not share a set.

@@ -162,6 +162,21 @@ INSTANTIATE_TEST_SUITE_P(Cases, BitsandbytesScalesTest,
                          ::testing::Values("usual", "spread", "outlier",
                                            "equal", "zero", "denormal"));
 
+TEST(DoubleQuantizationTest, ScalesWithoutReciprocal) {
+  // The distances from the mean are below the smallest normal number.
+  const float tiny = 0x1p-140f;
+  std::vector<float> scales = {0, tiny, 2 * tiny}, second(2);
+  std::vector<uint8_t> codes(3);
+  ASSERT_FALSE(bool(
+      encodeSecondLevel(scales, SecondLevel(), std::nullopt, codes, second)));
+  llvm::ArrayRef<float> map = getDynamicMap();
+  EXPECT_EQ(second[0], tiny);
+  EXPECT_EQ(second[1], tiny);
+  EXPECT_LT(std::fabs(map[codes[1]]), 1e-4f);
+  EXPECT_EQ(map[codes[2]], 1.0f);
+  EXPECT_EQ(codes[0], 0);
+}
+
 class FourBitTest : public RandomTest {};
 
 // bitsandbytes' own table (tests/test_functional.py): mean |error| of normal

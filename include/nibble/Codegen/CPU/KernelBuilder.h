@@ -26,7 +26,8 @@ namespace nibble::codegen {
 struct CpuTarget {
   /// Vector registers of 512 bits, 32 of them, with masks.
   bool avx512 = true;
-  /// Fused multiply-add and conversion of f16 (all CPUs with AVX2 have both).
+  /// AVX2, fused multiply-add and conversion of f16 (all CPUs with AVX2 and
+  /// the second have the third).
   /// Without, a product is rounded before the addition.
   bool fma = true;
   /// AVX-512 VNNI: sums of four products of bytes in one instruction.

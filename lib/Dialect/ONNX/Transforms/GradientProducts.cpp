@@ -295,8 +295,8 @@ LogicalResult AttentionWriter::write() {
     scores = emit("Mul", {emit("Tanh", emit("Div", {scores, limit})), limit});
   }
   if (attention.getIsCausal()) {
-    // The last new token sees all keys.
-    Value first = emit("Sub", {allLength, newLength});
+    // The first new token sees the past and itself.
+    Value first = past ? sizeOf(attention.getPastKey(), 2) : integers({0});
     Value at = emit("Add", {countTo(newLength), first});
     scores = hide(scores, emit("GreaterOrEqual",
                                {unsqueeze(at, {1}), countTo(allLength)}));

@@ -15,6 +15,7 @@
 
 #include "nibble/Quantizer/Packing.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/TargetParser/Host.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -275,6 +276,44 @@ TEST(Schemes, MatMul) {
         }
       }
     }
+}
+
+/// Schemes with one group for a row, whose scales might be left to the sums.
+TEST(Schemes, TilesOfBF16) {
+  auto features = llvm::sys::getHostCPUFeatures();
+  for (const char *feature : {"amx-bf16", "avx512bf16", "avx512vl"})
+    if (!features.lookup(feature))
+      GTEST_SKIP() << "this CPU lacks " << feature;
+  codegen::CpuTarget target;
+  target.tiles = true;
+  int64_t n = 70, k = 72, m = 40;
+  for (quantizer::ZeroKind zero :
+       {quantizer::ZeroKind::Float, quantizer::ZeroKind::Minimum}) {
+    QuantizationScheme scheme = makeScheme(quantizer::Codebook::Int, 5, -1);
+    scheme.symmetric = false;
+    scheme.zero = zero;
+    Weight w(scheme, n, k, /*panels=*/true);
+    SCOPED_TRACE(w.scheme);
+    auto module =
+        compile("matmul", llvm::formatv("memref<?x{0}xf32>", k),
+                llvm::formatv("memref<?x{0}xf32>", n),
+                llvm::formatv("n = {0} : i64, k = {1} : i64", n, k), w, target);
+    ASSERT_TRUE(module);
+    std::vector<float> x = randomFloats(m * k, 2), y(m * n);
+    run(*module, w, MemRef(x, {m, k}), MemRef(y, {m, n}));
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0, size = 1;
+        for (int64_t l = 0; l < k; ++l) {
+          double product = double(x[i * k + l]) * w.values[j * k + l];
+          sum += product;
+          size += std::fabs(product);
+        }
+        // Two roundings of 8 bits each.
+        ASSERT_NEAR(y[i * n + j], sum, size * 0x1p-8)
+            << "row " << i << ", column " << j;
+      }
+  }
 }
 
 TEST(Schemes, Gather) {

@@ -11,6 +11,7 @@
 #include "nibble/Calibration/Ranges.h"
 #include "nibble/Format/Safetensors/Safetensors.h"
 #include "nibble/Quantizer/Scheme.h"
+#include "nibble/Support/AtomicFile.h"
 #include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/Path.h"
@@ -303,7 +304,7 @@ Statistics Collector::getStatistics() const {
 }
 
 llvm::Expected<std::optional<HessianReference>>
-Collector::writeHessians(llvm::StringRef path) const {
+Collector::writeHessians(AtomicFile &file) const {
   std::vector<format::SafetensorsEntry> entries;
   std::vector<std::pair<HessianSum *, int64_t>> sums;
   for (const LayerState &layer : implementation->layers) {
@@ -329,9 +330,9 @@ Collector::writeHessians(llvm::StringRef path) const {
     }
     sum->release();
   };
-  auto summary = format::writeSafetensors(path, entries, {}, fill);
+  auto summary = format::writeSafetensors(file, entries, {}, fill);
   if (!summary)
     return summary.takeError();
-  return HessianReference{llvm::sys::path::filename(path).str(),
+  return HessianReference{llvm::sys::path::filename(file.getPath()).str(),
                           summary->checksum, summary->bytes};
 }

@@ -9,6 +9,7 @@
 #include "nibble/Calibration/Merge.h"
 #include "nibble/Calibration/Statistics.h"
 #include "nibble/Format/Safetensors/Safetensors.h"
+#include "nibble/Support/AtomicFile.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Path.h"
 
@@ -54,7 +55,7 @@ addUp(const HessianParts &files, const LayerStatistics &layer, int64_t group) {
 }
 
 static llvm::Error writeHessians(const std::vector<Statistics> &parts,
-                                 Statistics &merged, StringRef path) {
+                                 Statistics &merged, AtomicFile &file) {
   auto files = openAll(parts);
   if (!files)
     return files.takeError();
@@ -80,16 +81,18 @@ static llvm::Error writeHessians(const std::vector<Statistics> &parts,
     write(llvm::ArrayRef(reinterpret_cast<const char *>(sum.data()),
                          sum.size() * sizeof(float)));
   };
-  auto summary = format::writeSafetensors(path, entries, {}, fill);
+  auto summary = format::writeSafetensors(file, entries, {}, fill);
   if (!summary)
     return summary.takeError();
-  merged.hessians = {llvm::sys::path::filename(path).str(), summary->checksum,
-                     summary->bytes};
+  merged.hessians = {llvm::sys::path::filename(file.getPath()).str(),
+                     summary->checksum, summary->bytes};
   return llvm::Error::success();
 }
 
 llvm::Error nibble::mergeStatistics(llvm::ArrayRef<std::string> files,
                                     StringRef output) {
+  if (llvm::Error error = AtomicFile::check(output))
+    return error;
   std::vector<Statistics> parts;
   for (const std::string &file : files) {
     auto part = Statistics::read(file);
@@ -107,9 +110,12 @@ llvm::Error nibble::mergeStatistics(llvm::ArrayRef<std::string> files,
         "some of the statistics have Hessians and others have none: calibrate "
         "all with --hessian, or none");
   merged->hessians.reset();
-  if (withHessians)
-    if (llvm::Error error = writeHessians(
-            parts, *merged, (output + ".hessians.safetensors").str()))
-      return error;
-  return merged->write(output);
+  if (!withHessians)
+    return merged->write(output);
+  auto hessians = AtomicFile::create(getHessianPath(output));
+  if (!hessians)
+    return hessians.takeError();
+  if (llvm::Error error = writeHessians(parts, *merged, *hessians))
+    return error;
+  return merged->write(output, &*hessians);
 }

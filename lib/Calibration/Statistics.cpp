@@ -68,6 +68,10 @@ bool RangeOptions::operator==(const RangeOptions &other) const {
          quantizedBins == other.quantizedBins;
 }
 
+std::string nibble::calibration::getHessianPath(StringRef path) {
+  return (path + ".hessians.safetensors").str();
+}
+
 std::string nibble::calibration::getHessianName(StringRef layer,
                                                 int64_t group) {
   return group ? (layer + "#" + llvm::Twine(group)).str() : layer.str();
@@ -173,11 +177,17 @@ void Statistics::print(llvm::raw_ostream &os) const {
     printLayer(os, layer);
 }
 
-llvm::Error Statistics::write(StringRef path) const {
+llvm::Error Statistics::write(StringRef path, AtomicFile *hessianFile) const {
   llvm::Expected<AtomicFile> file = AtomicFile::create(path);
   if (!file)
     return file.takeError();
   print(file->os());
+  // What can fail, a full disk among it, comes before the first new name.
+  if (llvm::Error error = file->finish())
+    return error;
+  if (hessianFile)
+    if (llvm::Error error = hessianFile->commit())
+      return error;
   return file->commit();
 }
 

@@ -11,6 +11,7 @@
 #include "nibble/Dialect/Nibble/Transforms/Observation.h"
 #include "nibble/Execution/CompiledModel.h"
 #include "nibble/Pipelines/Compiler.h"
+#include "nibble/Support/AtomicFile.h"
 #include "nibble/Support/Progress.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -240,19 +241,37 @@ LogicalResult Calibrator::writeResult() {
   statistics.modelHash = modelHash;
   statistics.samples = samplesDone;
   statistics.batches = nextBatch;
-  auto hessians =
-      collector->writeHessians(options.outputFile + ".hessians.safetensors");
-  if (!hessians)
-    return fail(hessians.takeError());
-  statistics.hessians = *hessians;
-  if (llvm::Error error = statistics.write(options.outputFile))
+  std::optional<AtomicFile> hessianFile;
+  if (options.collector.hessian) {
+    auto file = AtomicFile::create(getHessianPath(options.outputFile));
+    if (!file)
+      return fail(file.takeError());
+    auto hessians = collector->writeHessians(*file);
+    if (!hessians)
+      return fail(hessians.takeError());
+    statistics.hessians = *hessians;
+    if (*hessians)
+      hessianFile.emplace(std::move(*file));
+  }
+  if (llvm::Error error = statistics.write(
+          options.outputFile, hessianFile ? &*hessianFile : nullptr))
     return fail(std::move(error));
   llvm::sys::fs::remove(getCheckpointPath());
   return success();
 }
 
+LogicalResult Calibrator::checkOutput() {
+  if (llvm::Error error = AtomicFile::check(options.outputFile))
+    return fail(std::move(error));
+  if (options.collector.hessian)
+    if (llvm::Error error =
+            AtomicFile::check(getHessianPath(options.outputFile)))
+      return fail(std::move(error));
+  return success();
+}
+
 LogicalResult Calibrator::run() {
-  if (failed(compile()) || failed(openData()) ||
+  if (failed(checkOutput()) || failed(compile()) || failed(openData()) ||
       (options.resume && failed(resume())) || failed(runAll()))
     return failure();
   adviseOnSamples();

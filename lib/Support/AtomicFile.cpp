@@ -67,22 +67,41 @@ llvm::Expected<AtomicFile> AtomicFile::create(llvm::StringRef path,
   return AtomicFile(std::move(*file), path);
 }
 
-llvm::Error AtomicFile::commit() {
+llvm::Error AtomicFile::check(llvm::StringRef path) {
+  if (fs::exists(path) && !fs::is_directory(path) &&
+      !fs::is_regular_file(path)) {
+    // Who reads a pipe would take a writer that leaves for the end.
+    std::error_code error = fs::access(path, fs::AccessMode::Write);
+    return error ? makeError(path, error) : llvm::Error::success();
+  }
+  llvm::Expected<AtomicFile> file = create(path);
+  return file ? llvm::Error::success() : file.takeError();
+}
+
+llvm::Error AtomicFile::finish() {
+  if (!stream)
+    return llvm::Error::success();
   stream->flush();
   std::error_code error = stream->error();
   stream->clear_error();
   stream.reset();
-  if (!temporary)
-    return error ? makeError(path, error) : llvm::Error::success();
   // Delayed allocation reports a full disk only when data reaches it.
-  if (!error && ::fdatasync(temporary->FD) != 0 &&
+  if (temporary && !error && ::fdatasync(temporary->FD) != 0 &&
       (errno == ENOSPC || errno == EDQUOT || errno == EIO))
     error = std::error_code(errno, std::generic_category());
-  if (error) {
+  if (!error)
+    return llvm::Error::success();
+  if (temporary)
     llvm::consumeError(temporary->discard());
-    temporary.reset();
-    return makeError(path, error);
-  }
+  temporary.reset();
+  return makeError(path, error);
+}
+
+llvm::Error AtomicFile::commit() {
+  if (llvm::Error error = finish())
+    return error;
+  if (!temporary)
+    return llvm::Error::success();
   llvm::Error kept = temporary->keep(path);
   temporary.reset();
   if (kept)

@@ -62,9 +62,10 @@ public:
   /// Everything that was seen so far; samples, batches and the model are the
   /// caller's to set. What was never run has a count of 0.
   Statistics getStatistics() const;
-  /// Writes the Hessians, if there are any.
+  /// Writes the Hessians, if there are any, and finishes the file; the caller
+  /// commits it together with the text.
   llvm::Expected<std::optional<HessianReference>>
-  writeHessians(llvm::StringRef path) const;
+  writeHessians(AtomicFile &file) const;
 
   /// Writes the whole state, exactly, with notes of the caller; as a whole or
   /// not at all.

@@ -51,6 +51,10 @@
 #include <string>
 #include <vector>
 
+namespace nibble {
+class AtomicFile;
+} // namespace nibble
+
 namespace nibble::calibration {
 
 /// How the range of a tensor is chosen from what was seen; Ranges.h has the
@@ -184,9 +188,11 @@ public:
   /// Reads a text; `fileName` is for messages and for finding Hessians.
   static llvm::Expected<Statistics> parse(llvm::StringRef text,
                                           llvm::StringRef fileName);
-  /// Writes the text, as a whole or not at all. Equal statistics give equal
-  /// bytes.
-  llvm::Error write(llvm::StringRef path) const;
+  /// Writes the text, as a whole or not at all, and commits the file of its
+  /// Hessians with it: either both get their names or none. Equal statistics
+  /// give equal bytes.
+  llvm::Error write(llvm::StringRef path,
+                    AtomicFile *hessianFile = nullptr) const;
   void print(llvm::raw_ostream &os) const;
 
   /// Adds what another run of the same model has seen. Refuses another model or
@@ -224,6 +230,9 @@ public:
   virtual llvm::Expected<llvm::ArrayRef<float>>
   get(const LayerStatistics &layer, int64_t group = 0) const = 0;
 };
+
+/// Path of the Hessians of statistics that are written to `path`.
+std::string getHessianPath(llvm::StringRef path);
 
 /// Name of a Hessian in the file: the layer's, and "#1" for the second group.
 std::string getHessianName(llvm::StringRef layer, int64_t group);

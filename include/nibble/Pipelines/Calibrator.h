@@ -48,6 +48,7 @@ public:
   llvm::LogicalResult run();
 
 private:
+  llvm::LogicalResult checkOutput();
   llvm::LogicalResult compile();
   llvm::LogicalResult openData();
   llvm::LogicalResult resume();

@@ -31,12 +31,16 @@ public:
   static llvm::Expected<AtomicFile> create(llvm::StringRef path,
                                            bool executable = false);
 
+  /// The errors of `create`, for who begins to write much later. Leaves nothing
+  /// behind.
+  static llvm::Error check(llvm::StringRef path);
+
   AtomicFile(AtomicFile &&) = default;
   AtomicFile &operator=(AtomicFile &&) = delete;
   /// Removes the temporary file if it was not committed.
   ~AtomicFile();
 
-  /// Where to write. Failures, a full disk among them, come out of `commit`.
+  /// Where to write. Failures, a full disk among them, come out of `finish`.
   llvm::raw_fd_ostream &os() { return *stream; }
   /// Name of the file until it is committed, for writers that need a path.
   llvm::StringRef getTemporaryPath() const {
@@ -44,7 +48,12 @@ public:
   }
   const std::string &getPath() const { return path; }
 
-  /// Closes the file and gives it its name, replacing an older one.
+  /// Closes the file: all of it is on the disk, but it has no name yet. With
+  /// several files that belong together, what can fail is then done before the
+  /// first of them is committed.
+  llvm::Error finish();
+
+  /// Finishes the file and gives it its name, replacing an older one.
   llvm::Error commit();
 
 private:

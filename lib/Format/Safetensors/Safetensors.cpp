@@ -199,19 +199,13 @@ makeHeader(llvm::ArrayRef<SafetensorsEntry> entries,
 }
 
 llvm::Expected<SafetensorsSummary> nibble::format::writeSafetensors(
-    StringRef path, llvm::ArrayRef<SafetensorsEntry> entries,
-    const std::map<std::string, std::string> &metadata,
-    llvm::function_ref<void(size_t,
-                            llvm::function_ref<void(llvm::ArrayRef<char>)>)>
-        fill) {
-  llvm::Expected<AtomicFile> file = AtomicFile::create(path);
-  if (!file)
-    return file.takeError();
+    AtomicFile &file, llvm::ArrayRef<SafetensorsEntry> entries,
+    const std::map<std::string, std::string> &metadata, SafetensorsFill fill) {
   SafetensorsSummary summary;
   NibbleHash hash;
   nibbleHashBegin(&hash);
   auto write = [&](llvm::ArrayRef<char> data) {
-    file->os().write(data.data(), data.size());
+    file.os().write(data.data(), data.size());
     nibbleHashAdd(&hash, data.data(), data.size());
     summary.bytes += data.size();
   };
@@ -223,7 +217,21 @@ llvm::Expected<SafetensorsSummary> nibble::format::writeSafetensors(
   for (size_t i = 0; i != entries.size(); ++i)
     fill(i, write);
   summary.checksum = nibbleHashEnd(&hash);
-  if (llvm::Error error = file->commit())
+  if (llvm::Error error = file.finish())
     return std::move(error);
   return summary;
+}
+
+llvm::Expected<SafetensorsSummary> nibble::format::writeSafetensors(
+    StringRef path, llvm::ArrayRef<SafetensorsEntry> entries,
+    const std::map<std::string, std::string> &metadata, SafetensorsFill fill) {
+  llvm::Expected<AtomicFile> file = AtomicFile::create(path);
+  if (!file)
+    return file.takeError();
+  auto summary = writeSafetensors(*file, entries, metadata, fill);
+  if (!summary)
+    return summary.takeError();
+  if (llvm::Error error = file->commit())
+    return std::move(error);
+  return *summary;
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Calibration/Collector.h"
+#include "nibble/Support/AtomicFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -70,8 +71,11 @@ static std::unique_ptr<HessianFile> writeHessians(const Collector &collector,
   EXPECT_FALSE(llvm::sys::fs::createUniqueDirectory("nibble-test", folder));
   path = folder;
   llvm::sys::path::append(path, "h.safetensors");
-  auto reference = collector.writeHessians(path);
+  auto output = AtomicFile::create(path);
+  EXPECT_TRUE(static_cast<bool>(output));
+  auto reference = collector.writeHessians(*output);
   EXPECT_TRUE(static_cast<bool>(reference));
+  EXPECT_FALSE(output->commit());
   statistics.hessians = *reference;
   statistics.hessians->file = path.str().str();
   auto file = statistics.openHessians();

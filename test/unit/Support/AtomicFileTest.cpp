@@ -111,3 +111,25 @@ TEST_F(AtomicFileTest, WritesToDevicesInPlace) {
   EXPECT_EQ(llvm::toString(full->commit()),
             "can't write '/dev/full': No space left on device");
 }
+
+TEST_F(AtomicFileTest, FinishedFilesHaveNoNameYet) {
+  auto file = AtomicFile::create(path);
+  ASSERT_TRUE(static_cast<bool>(file));
+  file->os() << "whole";
+  ASSERT_FALSE(file->finish());
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_FALSE(file->commit());
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  ASSERT_TRUE(static_cast<bool>(buffer));
+  EXPECT_EQ((*buffer)->getBuffer(), "whole");
+}
+
+TEST_F(AtomicFileTest, ChecksWithoutWriting) {
+  EXPECT_FALSE(AtomicFile::check(path));
+  EXPECT_EQ(countFiles(), 0);
+  EXPECT_FALSE(AtomicFile::check("/dev/null"));
+  EXPECT_NE(llvm::toString(AtomicFile::check(folder)).find("can't write '"),
+            std::string::npos);
+  llvm::sys::path::append(path, "inside");
+  EXPECT_TRUE(llvm::errorToBool(AtomicFile::check(path)));
+}

@@ -27,6 +27,10 @@
 #include <string>
 #include <vector>
 
+namespace nibble {
+class AtomicFile;
+} // namespace nibble
+
 namespace nibble::format {
 
 /// What the header says about one array; row-major.
@@ -75,14 +79,21 @@ struct SafetensorsSummary {
   uint64_t checksum = 0; ///< XXH64 of the file
 };
 
-/// Writes a file as a whole or not at all. `fill(i, write)` gives the data of
-/// entry i to `write`, in pieces of any size, getBytes() in all.
-llvm::Expected<SafetensorsSummary> writeSafetensors(
-    llvm::StringRef path, llvm::ArrayRef<SafetensorsEntry> entries,
-    const std::map<std::string, std::string> &metadata,
-    llvm::function_ref<void(size_t,
-                            llvm::function_ref<void(llvm::ArrayRef<char>)>)>
-        fill);
+/// Gives the data of an entry to `write`, in pieces of any size, getBytes() in
+/// all.
+using SafetensorsFill = llvm::function_ref<void(
+    size_t entry, llvm::function_ref<void(llvm::ArrayRef<char>)> write)>;
+
+/// Writes a file as a whole or not at all.
+llvm::Expected<SafetensorsSummary>
+writeSafetensors(llvm::StringRef path, llvm::ArrayRef<SafetensorsEntry> entries,
+                 const std::map<std::string, std::string> &metadata,
+                 SafetensorsFill fill);
+/// The same, and leaves it to the caller to commit the file, which is finished.
+llvm::Expected<SafetensorsSummary>
+writeSafetensors(AtomicFile &file, llvm::ArrayRef<SafetensorsEntry> entries,
+                 const std::map<std::string, std::string> &metadata,
+                 SafetensorsFill fill);
 
 } // namespace nibble::format
 

@@ -249,8 +249,7 @@ void Compiler::requestReport(ModuleOp module) {
   if (options.reports.empty() || !options.reportDetails)
     return;
   NamedAttrList details;
-  // Equalized layers do not have the inputs that were seen.
-  if (!options.calibrationFile.empty() && !options.equalize)
+  if (!options.calibrationFile.empty())
     details.append("calibration",
                    StringAttr::get(context, options.calibrationFile));
   module->setAttr(reportDetailsAttrName, details.getDictionary(context));

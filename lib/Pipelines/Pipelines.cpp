@@ -49,17 +49,18 @@ void nibble::buildOnnxPipeline(OpPassManager &passes,
 void nibble::buildStaticPipeline(OpPassManager &passes,
                                  const StaticPipelineOptions &options) {
   std::string calibration = getPathOption("calibration", options.calibration);
+  std::string config = getPathOption("config", options.config);
   if (options.equalize)
-    add(passes, "onnx-equalize-layers");
-  add(passes,
-      llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
-                    "symmetric={2} scale-rule={3} activation-type={4} "
-                    "activation-symmetric={5} minimum-sqnr={6}{7}{8}}",
-                    options.scheme, options.method, options.symmetric,
-                    options.scaleRule, options.activationType,
-                    options.activationSymmetric, options.minimumSQNR,
-                    calibration, getPathOption("config", options.config))
-          .str());
+    add(passes, "onnx-equalize-layers{scheme=" + options.scheme + calibration +
+                    config + "}");
+  add(passes, llvm::formatv("onnx-insert-quantization{{scheme={0} method={1} "
+                            "symmetric={2} scale-rule={3} activation-type={4} "
+                            "activation-symmetric={5} minimum-sqnr={6}{7}{8}}",
+                            options.scheme, options.method, options.symmetric,
+                            options.scaleRule, options.activationType,
+                            options.activationSymmetric, options.minimumSQNR,
+                            calibration, config)
+                  .str());
   add(passes, llvm::formatv("onnx-correct-bias{{enable={0}{1}},canonicalize",
                             options.biasCorrection, calibration)
                   .str());

@@ -53,6 +53,23 @@ class StaticInt8(unittest.TestCase):
             self.assertGreater(layer["bits_per_weight"], 8)
             self.assertLess(layer["bits_per_weight"], 12)
 
+    def test_output_errors_of_equalized_layers(self):
+        # What was seen is the input of before: those layers have no error.
+        text = self.compile(
+            MODEL, "equal.mlir", *self.options, "--compile-to=onnx"
+        ).read_text()
+        equalized = text.count("nibble.equalized")
+        self.assertGreater(equalized, 0)
+        for option, missing in (("--equalize", equalized), ("--equalize=false", 0)):
+            report = self.folder / "errors.json"
+            self.compile(
+                MODEL, "errors.so", *self.options, f"--report={report}", option
+            )
+            layers = json.loads(report.read_text())["layers"]
+            without = [layer["name"] for layer in layers if "output_error" not in layer]
+            self.assertEqual(len(without), missing, without)
+            self.assertGreater(len(layers), missing)
+
     def test_no_float_product_is_left(self):
         text = self.compile(
             MODEL, "static.mlir", *self.options, "--compile-to=nibble"

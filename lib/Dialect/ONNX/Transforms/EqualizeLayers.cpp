@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Match.h"
+#include "QuantizationPlan.h"
 #include "StaticStatistics.h"
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
@@ -38,14 +39,16 @@ bool isCandidate(onnx::ConvOp conv) {
   return isOwn(conv.getW()) && (!isPresent(conv.getB()) || isOwn(conv.getB()));
 }
 
-/// The convolution that alone reads what `conv` makes, through nothing or a
-/// function f with f(s x) = s f(x) for s > 0.
+/// The convolution that alone reads what `conv` makes, through nothing or Relu,
+/// a function f with f(s x) = s f(x) for s > 0. Others, as LeakyRelu, are not
+/// of the convolution's stage: what is before them is quantized, too, and its
+/// range after equalization is not known.
 onnx::ConvOp getNext(onnx::ConvOp conv) {
   Operation *user = getOnlyUser(conv.getY());
-  if (isa_and_present<ReluOp, LeakyReluOp>(user))
+  if (isa_and_present<ReluOp>(user))
     user = getOnlyUser(user->getResult(0));
   auto next = dyn_cast_or_null<onnx::ConvOp>(user);
-  return next && isCandidate(next) ? next : onnx::ConvOp();
+  return next && next.getX() == getStageResult(conv) ? next : onnx::ConvOp();
 }
 
 /// Elements of a constant that can be read; weights come from a checked file.
@@ -74,13 +77,32 @@ struct ONNXEqualizeLayersPass
   using Base::Base;
 
   void runOnOperation() override {
+    if (calibration.empty())
+      return;
+    QuantizationConfig rules;
+    if (!config.empty()) {
+      auto loaded = QuantizationConfig::load(config);
+      if (!loaded) {
+        emitError(getOperation().getLoc())
+            << llvm::toString(loaded.takeError());
+        return signalPassFailure();
+      }
+      rules = std::move(*loaded);
+    }
+    LayerChoice commandLine;
+    commandLine.scheme = scheme;
+    auto isWanted = [&](onnx::ConvOp conv) {
+      return isCandidate(conv) &&
+             resolveChoice(rules, commandLine, conv).scheme == "W8A8";
+    };
     DenseSet<Operation *> seen;
     SmallVector<SmallVector<onnx::ConvOp>> chains;
     getOperation()->walk([&](onnx::ConvOp conv) {
-      if (seen.contains(conv) || !isCandidate(conv))
+      if (seen.contains(conv) || !isWanted(conv))
         return;
       SmallVector<onnx::ConvOp> chain = {conv};
-      while (onnx::ConvOp next = getNext(chain.back())) {
+      for (onnx::ConvOp next = getNext(conv); next && isWanted(next);
+           next = getNext(next)) {
         seen.insert(next);
         chain.push_back(next);
       }

@@ -84,21 +84,10 @@ private:
     WalkResult result = getOperation().walk([&](Operation *op) {
       if (auto quantize = dyn_cast<QuantizeLinearOp>(op))
         alreadyQuantized |= !quantize.getX().getDefiningOp<onnx::ConstantOp>();
-      StringRef type = op->getName().getStringRef();
-      if (!type.consume_front("onnx.") || isa<onnx::ConstantOp>(op))
+      if (!isa_and_present<ONNXDialect>(op->getDialect()) ||
+          isa<onnx::ConstantOp>(op))
         return WalkResult::advance();
-      SmallVector<StringRef> names;
-      auto add = [&](Operation *named) {
-        auto name =
-            named ? named->getAttrOfType<StringAttr>(ONNXDialect::kNameAttr)
-                  : StringAttr();
-        if (name && !name.empty())
-          names.push_back(name.getValue());
-      };
-      add(op);
-      if (isProduct(op) && op->getOperand(1).getDefiningOp<onnx::ConstantOp>())
-        add(op->getOperand(1).getDefiningOp());
-      LayerChoice choice = rules->resolve(commandLine, names, type);
+      LayerChoice choice = resolveChoice(*rules, commandLine, op);
       choices[op] = choice;
       if (!isProduct(op) || choice.scheme != "W8A8")
         return WalkResult::advance();

@@ -467,6 +467,22 @@ bool isProduct(Operation *op) {
   return isa<ConvOp, ConvTransposeOp, MatMulOp, GemmOp>(op);
 }
 
+LayerChoice resolveChoice(QuantizationConfig &rules,
+                          const LayerChoice &commandLine, Operation *op) {
+  SmallVector<StringRef> names;
+  auto add = [&](Operation *named) {
+    auto name = named->getAttrOfType<StringAttr>(ONNXDialect::kNameAttr);
+    if (name && !name.empty())
+      names.push_back(name.getValue());
+  };
+  add(op);
+  if (isProduct(op) && isConstant(op->getOperand(1)))
+    add(op->getOperand(1).getDefiningOp());
+  StringRef type = op->getName().getStringRef();
+  type.consume_front("onnx.");
+  return rules.resolve(commandLine, names, type);
+}
+
 Value getStageResult(Operation *op) {
   Value value = op->getResult(0);
   if (isa<ConvTransposeOp>(op))

@@ -26,6 +26,7 @@
 
 #include "nibble/Dialect/ONNX/IR/ONNXOps.h"
 #include "nibble/Quantizer/StaticActivations.h"
+#include "nibble/Support/QuantizationConfig.h"
 #include "llvm/ADT/MapVector.h"
 #include <optional>
 #include <string>
@@ -74,6 +75,11 @@ struct QuantizationPlan {
 
 /// Whether `op` is Conv, ConvTranspose, MatMul or Gemm.
 bool isProduct(mlir::Operation *op);
+
+/// What `rules` make of `commandLine` for the ONNX operator `op`. Rules name
+/// it, or the constant that is the weight of a product.
+LayerChoice resolveChoice(QuantizationConfig &rules,
+                          const LayerChoice &commandLine, mlir::Operation *op);
 
 /// The value that the product `op` makes together with the bias and the
 /// activation that follow it.

@@ -80,8 +80,13 @@ LogicalResult setReport(Operation *op, const ProductView &view,
   report.cosine = errors.getCosine();
   report.maxAbsError = errors.maxAbsError;
   Builder b(op->getContext());
-  if (failed(details.add(b.getStrArrayAttr(getLayerName(op)),
-                         view.channels.groups, view.weight, quantized, report)))
+  // An equalized layer does not have the input that was seen.
+  Operation *source = op->getOperand(0).getDefiningOp();
+  ArrayAttr names = source && source->hasAttr(equalizedAttrName)
+                        ? b.getStrArrayAttr({})
+                        : b.getStrArrayAttr(getLayerName(op));
+  if (failed(details.add(names, view.channels.groups, view.weight, quantized,
+                         report)))
     return failure();
   op->setAttr(reportAttrName, toDictionary(op->getContext(), report));
   return success();

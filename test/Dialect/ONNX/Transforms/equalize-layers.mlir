@@ -1,4 +1,4 @@
-// RUN: nibble-opt %s --onnx-equalize-layers | FileCheck %s
+// RUN: nibble-opt %s --onnx-equalize-layers="scheme=W8A8 calibration=%S/Inputs/ranges.yaml" | FileCheck %s
 
 // Rows of 4 and 1 before the Relu, columns of 1 and 9 after it: both become 2
 // and 3, with the factors 2 and 1/3.

@@ -191,12 +191,16 @@ class ONNXStaticPass<string name, string title>
 def ONNXEqualizeLayersPass
     : ONNXStaticPass<"equalize-layers", "Give the channels between convolutions one range"> {
   let description = [{
-    In chains of convolutions with nothing, Relu or LeakyRelu between, where no
-    one else reads what is between, channel c is divided by a factor s[c] where
-    it is made and multiplied by it where it is read, in the weights: the model
+    In chains of convolutions with nothing or Relu between, where no one else
+    reads what is between, channel c is divided by a factor s[c] where it is
+    made and multiplied by it where it is read, in the weights: the model
     computes the same, and channels with small values use more of the codes that
     all of them share. Factors are those of cross-layer equalization: see
     nibble/Quantizer/Equalization.h.
+
+    Only convolutions that the command line or a rule makes W8A8 are touched:
+    what other methods know of a layer's input holds for the weight as it was.
+    Without a statistics file nothing becomes W8A8, and nothing is done.
 
     The operator that makes the channels gets them as `nibble.equalized`, for
     passes that know its range from before.
@@ -214,6 +218,11 @@ def ONNXEqualizeLayersPass
     %2 = onnx.Conv(%1, %w2', %none) : (tensor<1x4x8x8xf32>, tensor<2x4x1x1xf32>, none) -> tensor<1x2x8x8xf32>
     ```
   }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", "\"none\"", "scheme of layers without a rule">,
+    Option<"config", "config", "std::string", "\"\"", "YAML file with rules">,
+    Option<"calibration", "calibration", "std::string", "\"\"", "statistics file">
+  ];
   let statistics = [
     Statistic<"numEqualized", "num-equalized", "Values whose channels were equalized">
   ];

@@ -80,6 +80,20 @@ struct File {
     }
     return llvm::Error::success();
   }
+
+  llvm::Error write(uint64_t offset, llvm::ArrayRef<char> data) const {
+    while (!data.empty()) {
+      ssize_t count = ::pwrite(descriptor, data.data(), data.size(),
+                               static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count <= 0)
+        return fail(llvm::sys::StrError(count < 0 ? errno : ENOSPC));
+      offset += count;
+      data = data.drop_front(count);
+    }
+    return llvm::Error::success();
+  }
 };
 
 /// Elements that lie in a file as they are.
@@ -93,7 +107,7 @@ struct PlainArray : ArrayFile {
   }
 };
 
-/// Elements that had to be reordered or decoded.
+/// Elements that had to be decoded.
 struct MemoryArray : ArrayFile {
   NibbleArray array = {};
 
@@ -140,6 +154,108 @@ static llvm::Error makeError(const NibbleError &error) {
   return llvm::createStringError(StringRef(error.text));
 }
 
+/// A file without a name that has room for `size` bytes, for elements that
+/// can't be read where they are; the rest is for messages.
+static llvm::Expected<std::shared_ptr<File>> createUnnamed(uint64_t size,
+                                                           StringRef verb,
+                                                           StringRef place,
+                                                           StringRef remedy) {
+  llvm::SmallString<128> folder, path, name;
+  llvm::sys::path::system_temp_directory(/*ErasedOnReboot=*/true, folder);
+  path = folder;
+  llvm::sys::path::append(path, "nibble-data-%%%%%%%%");
+  auto file = std::make_shared<File>();
+  auto fail = [&](const llvm::Twine &reason) {
+    return llvm::createStringError("can't " + verb + " '" + place + "' in '" +
+                                   folder + "': " + reason + "; " + remedy +
+                                   ", or set TMPDIR to a folder with more "
+                                   "room");
+  };
+  if (std::error_code ec =
+          llvm::sys::fs::createUniqueFile(path, file->descriptor, name))
+    return fail(ec.message());
+  llvm::sys::fs::remove(name);
+  file->path = place.str();
+  file->size = size;
+  if (size == 0)
+    return file;
+  // A full disk must be found here: a write to a mapping could only crash.
+  if (int error =
+          ::posix_fallocate(file->descriptor, 0, static_cast<off_t>(size)))
+    return fail(llvm::sys::StrError(error));
+  return file;
+}
+
+//===----------------------------------------------------------------------===//
+// Fortran order
+//===----------------------------------------------------------------------===//
+
+/// Copies rows `first` to `first + count` of an array whose first index runs
+/// fastest to `rows`, where the last one does.
+static void gatherRows(const Mapping &source, uint64_t begin,
+                       const NibbleArray &array, uint64_t first, uint64_t count,
+                       char *rows) {
+  uint64_t size = nibble_dtype_size(array.dtype), numRows = array.dims[0];
+  uint64_t rowBytes = array.bytes / numRows, perRow = rowBytes / size;
+  // Strides of the other dimensions in a row, and where in it we are.
+  uint64_t strides[NibbleMaxFileRank], index[NibbleMaxFileRank] = {}, at = 0;
+  uint64_t stride = size;
+  for (int32_t d = array.rank; --d > 0; stride *= array.dims[d])
+    strides[d] = stride;
+  constexpr uint64_t releaseStep = 1 << 20;
+  uint64_t released = begin;
+  for (uint64_t i = 0; i != perRow; ++i) {
+    uint64_t offset = begin + (i * numRows + first) * size;
+    for (uint64_t row = 0; row != count; ++row)
+      std::memcpy(rows + row * rowBytes + at, source.data + offset + row * size,
+                  size);
+    if (offset - released >= releaseStep) {
+      source.release(offset);
+      released = offset;
+    }
+    for (int32_t d = 1; d != array.rank; ++d) {
+      at += strides[d];
+      if (++index[d] != static_cast<uint64_t>(array.dims[d]))
+        break;
+      at -= index[d] * strides[d];
+      index[d] = 0;
+    }
+  }
+  source.release(source.size);
+}
+
+/// Brings the elements of an array in Fortran order, where a sample is not in
+/// one piece, into C order in a file without a name. Memory holds some rows.
+static llvm::Expected<std::shared_ptr<File>> reorder(const File &file,
+                                                     uint64_t begin,
+                                                     const NibbleArray &array,
+                                                     StringRef place) {
+  auto target = createUnnamed(array.bytes, "reorder", place,
+                              "save it in C order (numpy.ascontiguousarray)");
+  if (!target)
+    return target.takeError();
+  Mapping source(file);
+  if (!source.data)
+    return file.fail(llvm::sys::StrError(errno));
+  constexpr uint64_t blockBytes = 4 << 20;
+  uint64_t numRows = array.dims[0], rowBytes = array.bytes / numRows;
+  uint64_t block = std::clamp<uint64_t>(blockBytes / rowBytes, 1, numRows);
+  std::vector<char> rows(block * rowBytes);
+  for (uint64_t first = 0; first < numRows; first += block) {
+    uint64_t count = std::min(block, numRows - first);
+    gatherRows(source, begin, array, first, count, rows.data());
+    if (llvm::Error error =
+            (*target)->write(first * rowBytes,
+                             llvm::ArrayRef(rows).take_front(count * rowBytes)))
+      return std::move(error);
+  }
+  return std::move(*target);
+}
+
+//===----------------------------------------------------------------------===//
+// Files
+//===----------------------------------------------------------------------===//
+
 /// The array that an .npy file, or a part of a file, holds.
 static llvm::Expected<std::unique_ptr<ArrayFile>>
 openPart(std::shared_ptr<File> file, uint64_t begin, uint64_t size,
@@ -160,25 +276,17 @@ openPart(std::shared_ptr<File> file, uint64_t begin, uint64_t size,
         "'" + place +
         "' has elements without a type: save them as a type of "
         "NumPy's own");
-  std::unique_ptr<ArrayFile> result;
-  if (fortran && array.rank > 1) {
-    // Samples are not in one piece: the array is reordered as a whole.
-    std::vector<char> whole(size);
-    if (llvm::Error failure = file->read(begin, whole))
-      return std::move(failure);
-    auto decoded = std::make_unique<MemoryArray>();
-    if (nibbleParseNpy(place.str().c_str(),
-                       reinterpret_cast<unsigned char *>(whole.data()), size,
-                       &decoded->array, &error) != NIBBLE_OK)
-      return makeError(error);
-    array = decoded->array;
-    result = std::move(decoded);
-  } else {
-    auto plain = std::make_unique<PlainArray>();
-    plain->file = std::move(file);
-    plain->begin = begin + elements;
-    result = std::move(plain);
+  begin += elements;
+  if (fortran && array.rank > 1 && array.bytes != 0) {
+    auto reordered = reorder(*file, begin, array, place);
+    if (!reordered)
+      return reordered.takeError();
+    file = std::move(*reordered);
+    begin = 0;
   }
+  auto result = std::make_unique<PlainArray>();
+  result->file = std::move(file);
+  result->begin = begin;
   result->place = place.str();
   result->name = name.str();
   result->dtype = array.dtype;
@@ -260,31 +368,14 @@ static llvm::Expected<uint32_t> sumUp(const File &file, uint64_t begin,
 /// are done, so that memory does not grow with the data.
 static llvm::Expected<std::shared_ptr<File>>
 unpack(const Mapping &archive, const NibbleZipMember &member, StringRef place) {
-  llvm::SmallString<128> folder, path, name;
-  llvm::sys::path::system_temp_directory(/*ErasedOnReboot=*/true, folder);
-  path = folder;
-  llvm::sys::path::append(path, "nibble-data-%%%%%%%%");
-  auto file = std::make_shared<File>();
-  auto fail = [&](const llvm::Twine &reason) {
-    return llvm::createStringError("can't unpack '" + place + "' in '" +
-                                   folder + "': " + reason +
-                                   "; save it with numpy.savez, or set TMPDIR "
-                                   "to a folder with more room");
-  };
-  if (std::error_code ec =
-          llvm::sys::fs::createUniqueFile(path, file->descriptor, name))
-    return fail(ec.message());
-  llvm::sys::fs::remove(name);
-  file->path = place.str();
-  file->size = member.size;
-  if (member.size == 0)
-    return file;
-  if (int error = ::posix_fallocate(file->descriptor, 0,
-                                    static_cast<off_t>(member.size)))
-    return fail(llvm::sys::StrError(error));
-  Mapping target(*file, /*writable=*/true);
+  auto created =
+      createUnnamed(member.size, "unpack", place, "save it with numpy.savez");
+  if (!created || member.size == 0)
+    return created;
+  const File &file = **created;
+  Mapping target(file, /*writable=*/true);
   if (!target.data)
-    return fail(llvm::sys::StrError(errno));
+    return file.fail(llvm::sys::StrError(errno));
   struct Progress {
     const Mapping &archive, &target;
     uint64_t begin;
@@ -301,7 +392,7 @@ unpack(const Mapping &archive, const NibbleZipMember &member, StringRef place) {
       &progress);
   if (!whole)
     return llvm::createStringError("'" + place + "' is damaged");
-  return file;
+  return created;
 }
 
 llvm::Expected<std::vector<std::unique_ptr<ArrayFile>>>

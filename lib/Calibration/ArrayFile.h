@@ -29,7 +29,7 @@ public:
   int32_t dtype = 0; ///< nibble_dtype
   std::vector<int64_t> dims;
 
-  /// An .npy file.
+  /// An .npy file; one in Fortran order is reordered to a file without a name.
   static llvm::Expected<std::unique_ptr<ArrayFile>>
   openNpy(llvm::StringRef path);
   /// All members of an .npz archive; compressed ones are unpacked to files

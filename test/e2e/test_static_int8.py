@@ -55,16 +55,12 @@ class StaticInt8(unittest.TestCase):
 
     def test_output_errors_of_equalized_layers(self):
         # What was seen is the input of before: those layers have no error.
-        text = self.compile(
-            MODEL, "equal.mlir", *self.options, "--compile-to=onnx"
-        ).read_text()
+        text = self.compile(MODEL, "equal.mlir", *self.options, "--compile-to=onnx").read_text()
         equalized = text.count("nibble.equalized")
         self.assertGreater(equalized, 0)
         for option, missing in (("--equalize", equalized), ("--equalize=false", 0)):
             report = self.folder / "errors.json"
-            self.compile(
-                MODEL, "errors.so", *self.options, f"--report={report}", option
-            )
+            self.compile(MODEL, "errors.so", *self.options, f"--report={report}", option)
             layers = json.loads(report.read_text())["layers"]
             without = [layer["name"] for layer in layers if "output_error" not in layer]
             self.assertEqual(len(without), missing, without)

@@ -26,15 +26,17 @@ class Sequential(Refusal):
         self.data = self.folder / "tokens.npy"
         np.save(self.data, self.tokens[:64].astype(np.int64))
 
-    def compile_with(self, model, *options, **kwargs):
+    def compile_with(self, model, *options, name=None, **kwargs):
         # A library of a name that was loaded before would not be read again.
-        out = self.out / f"m{len(list(self.out.iterdir()))}.so"
+        out = self.out / (name or f"m{len(list(self.out.iterdir()))}.so")
         run = s.run_tool("nibble-compile", model, "-o", out, *options, **kwargs)
         self.assertEqual(run.returncode, 0, run.stderr)
         return out
 
     def digest(self, *options, **kwargs):
-        out = self.compile_with(STORIES, *GPTQ, f"--data={self.data}", *options, **kwargs)
+        # A binary holds its own name.
+        data = f"--data={self.data}"
+        out = self.compile_with(STORIES, *GPTQ, data, *options, name="same.so", **kwargs)
         return hashlib.sha256(out.read_bytes()).hexdigest()
 
     def loss(self, binary):

@@ -157,9 +157,9 @@ Range nibble::calibration::chooseEntropy(const BinnedCounts &histogram,
 }
 
 Range nibble::calibration::chooseMSE(const Histogram &histogram, float min,
-                                     float max, bool symmetric) {
+                                     float max, bool symmetric, double norm) {
   constexpr int steps = 100, patience = 5;
-  constexpr double maxShrink = 0.2, norm = 2.4;
+  constexpr double maxShrink = 0.2;
   if (symmetric) {
     max = std::max(std::fabs(min), std::fabs(max));
     min = -max;
@@ -232,7 +232,7 @@ Range nibble::calibration::chooseRange(const TensorStatistics &tensor,
     if (!hasCounts)
       break;
     return chooseMSE(*tensor.histogram, tensor.min, tensor.max,
-                     options.symmetric);
+                     options.symmetric, options.norm);
   case Method::MinMax:
     break;
   }

@@ -58,6 +58,8 @@ llvm::Error RangeOptions::validate() const {
   if (quantizedBins < 2 || bins < quantizedBins || bins > (1 << 16))
     return llvm::createStringError("entropy needs at least 2 quantized bins, "
                                    "at least as many bins, and at most 65536");
+  if (!(norm >= 1 && norm <= 8))
+    return llvm::createStringError("the norm is not from 1 to 8");
   return llvm::Error::success();
 }
 
@@ -65,7 +67,7 @@ bool RangeOptions::operator==(const RangeOptions &other) const {
   return method == other.method && symmetric == other.symmetric &&
          percentile == other.percentile &&
          averagingConstant == other.averagingConstant && bins == other.bins &&
-         quantizedBins == other.quantizedBins;
+         quantizedBins == other.quantizedBins && norm == other.norm;
 }
 
 std::string nibble::calibration::getHessianPath(StringRef path) {
@@ -118,6 +120,8 @@ static void printOptions(llvm::raw_ostream &os, const RangeOptions &options) {
   if (options.method == Method::Entropy)
     os << ", bins: " << options.bins
        << ", quantized-bins: " << options.quantizedBins;
+  if (options.method == Method::MSE)
+    os << ", norm: " << Number(options.norm);
   os << "}\n";
 }
 

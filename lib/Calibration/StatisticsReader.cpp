@@ -189,7 +189,8 @@ bool StatisticsReader::readOptions(const Entry &entry) {
             [&](Entry e) { return readNumber(e, options.averagingConstant); }},
            {"bins", [&](Entry e) { return readNumber(e, options.bins); }},
            {"quantized-bins",
-            [&](Entry e) { return readNumber(e, options.quantizedBins); }}}))
+            [&](Entry e) { return readNumber(e, options.quantizedBins); }},
+           {"norm", [&](Entry e) { return readNumber(e, options.norm); }}}))
     return false;
   if (llvm::Error invalid = options.validate())
     return fail(entry.keyNode, llvm::toString(std::move(invalid)));

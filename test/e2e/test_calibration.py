@@ -513,6 +513,8 @@ class Refusals(Tool):
             (["--method=best"], "best"),
             (["--percentile=50"], "is a knob of --method=percentile, not of minmax"),
             (["--method=percentile", "--percentile=101"], "at most 100"),
+            (["--norm=2.4"], "is a knob of --method=mse, not of minmax"),
+            (["--method=mse", "--norm=0.5"], "the norm is not from 1 to 8"),
             (["--memory-limit=2XB"], "--memory-limit"),
             (["--merge", "a.yaml"], "--merge and --data exclude each other"),
         ):

@@ -57,11 +57,11 @@ std::vector<double> getDivergences(const BinnedCounts &counts,
                                    int64_t quantizedBins);
 
 /// The range [min, max], shrunk in steps of a hundredth down to four fifths,
-/// with the least sum of |x - q(x)|^2.4 for codes of 8 bits; the search ends
+/// with the least sum of |x - q(x)|^norm for codes of 8 bits; the search ends
 /// when five steps were not better. Zero is always a code. Source: the
-/// observer "mse" of llm-compressor, whose defaults these are.
+/// observer "mse" of llm-compressor, whose norm is 2.4.
 Range chooseMSE(const Histogram &histogram, float min, float max,
-                bool symmetric);
+                bool symmetric, double norm);
 
 /// The range of a tensor that has been seen to its end. Moving averages are
 /// not made here: `tensor.range` is returned.

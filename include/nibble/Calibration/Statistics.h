@@ -78,6 +78,9 @@ struct RangeOptions {
   /// Entropy: bins of the histogram from -max |x| to max |x|, and of the
   /// quantized distribution.
   int64_t bins = 128, quantizedBins = 128;
+  /// MSE: the power of an error. 2 leaves the least noise in what reads the
+  /// tensor; larger ones cut less.
+  double norm = 2;
 
   /// The defaults of a method, as ONNX Runtime's calibrators have them:
   /// percentile is symmetric, the others are not.

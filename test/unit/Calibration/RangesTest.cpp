@@ -160,8 +160,9 @@ TEST(RangesTest, MinMaxAndItsSymmetricForm) {
   EXPECT_EQ(tensor.range.high, 40);
 }
 
-/// sum |x - q(x)|^2.4 with 8-bit codes for [min, max] * factor.
-static double getError(const std::vector<float> &values, double factor) {
+/// sum |x - q(x)|^norm with 8-bit codes for [min, max] * factor.
+static double getError(const std::vector<float> &values, double factor,
+                       double norm) {
   auto [least, largest] = std::minmax_element(values.begin(), values.end());
   double low = *least * factor, high = *largest * factor;
   double scale = (high - low) / 255, zero = std::nearbyint(-low / scale);
@@ -169,7 +170,7 @@ static double getError(const std::vector<float> &values, double factor) {
   for (float x : values) {
     double code = std::nearbyint(x / scale) + zero;
     code = std::min(std::max(code, 0.0), 255.0);
-    error += std::pow(std::fabs((code - zero) * scale - x), 2.4);
+    error += std::pow(std::fabs((code - zero) * scale - x), norm);
   }
   return error;
 }
@@ -183,14 +184,39 @@ TEST(RangesTest, MSEHasTheLeastError) {
   Histogram histogram;
   histogram.add(values, 1.2f);
   auto [least, largest] = std::minmax_element(values.begin(), values.end());
-  Range range = chooseMSE(histogram, *least, *largest, false);
-  double factor = range.high / *largest;
-  EXPECT_NEAR(range.low / *least, factor, 1e-6);
-  EXPECT_LT(factor, 1);
-  EXPECT_GE(factor, 0.8);
-  double best = getError(values, factor);
-  for (int step = 0; step != 20; ++step)
-    EXPECT_LE(best, getError(values, 1 - step / 100.0) * 1.02) << step;
+  for (double norm : {2.0, 2.4}) {
+    Range range = chooseMSE(histogram, *least, *largest, false, norm);
+    double factor = range.high / *largest;
+    EXPECT_NEAR(range.low / *least, factor, 1e-6);
+    EXPECT_LT(factor, 1);
+    EXPECT_GE(factor, 0.8);
+    double best = getError(values, factor, norm);
+    for (int step = 0; step != 20; ++step)
+      EXPECT_LE(best, getError(values, 1 - step / 100.0, norm) * 1.02)
+          << norm << ": " << step;
+  }
+}
+
+TEST(RangesTest, LargerNormsCutLess) {
+  std::vector<float> values(400000);
+  for (size_t i = 0; i != values.size(); ++i)
+    values[i] = static_cast<float>(std::sin(static_cast<double>(i)));
+  values[7] = 1.2f;
+  values[8] = -1.2f;
+  Histogram histogram;
+  histogram.add(values, 1.2f);
+  EXPECT_LT(chooseMSE(histogram, -1.2f, 1.2f, false, 2).high,
+            chooseMSE(histogram, -1.2f, 1.2f, false, 8).high);
+}
+
+TEST(RangesTest, NormIsChecked) {
+  RangeOptions options = RangeOptions::get(Method::MSE);
+  EXPECT_EQ(options.norm, 2);
+  for (double norm : {0.0, -1.0, 9.0, std::nan("")}) {
+    options.norm = norm;
+    EXPECT_EQ(llvm::toString(options.validate()),
+              "the norm is not from 1 to 8");
+  }
 }
 
 TEST(RangesTest, ConstantsAndZeros) {

@@ -74,6 +74,17 @@ TEST(StatisticsTest, ReadsWhatItWrites) {
   EXPECT_EQ(read->findLayer("other"), nullptr);
 }
 
+TEST(StatisticsTest, KeepsTheNormOfMSE) {
+  Statistics written = makeStatistics();
+  written.options = RangeOptions::get(Method::MSE);
+  written.options.norm = 2.4;
+  std::string text = print(written);
+  EXPECT_NE(text.find("norm: 2.4"), std::string::npos) << text;
+  llvm::Expected<Statistics> read = Statistics::parse(text, "s.yaml");
+  ASSERT_TRUE(static_cast<bool>(read)) << llvm::toString(read.takeError());
+  EXPECT_EQ(read->options.norm, 2.4);
+}
+
 TEST(StatisticsTest, MergeDoesNotDependOnOrder) {
   Statistics a = makeStatistics(1), b = makeStatistics(3),
              c = makeStatistics(0.7f);

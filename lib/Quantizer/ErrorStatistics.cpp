@@ -7,7 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/ErrorStatistics.h"
-#include "nibble/Support/Parallel.h"
+#include "GroupTiles.h"
+#include "llvm/ADT/SmallVector.h"
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -79,29 +80,22 @@ quantizer::computeErrorStatistics(const WeightView &weight,
   // A row is in one piece where the columns of a group are apart.
   bool wholeRows = !quantized.groupIndex.empty();
   int64_t length = wholeRows ? cols : scheme.getGroupLength(cols);
-  int64_t numGroups = wholeRows ? 1 : scheme.getNumGroups(cols);
-  constexpr int64_t tileRows = 16;
-  // Sums per piece, added in order afterwards.
-  std::vector<ErrorStatistics> pieces((weight.rows + tileRows - 1) / tileRows);
-  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
-    std::vector<float> tile(tileRows * length), others(length);
-    ErrorStatistics &sum = pieces[first / tileRows];
-    for (int64_t group = 0; group < numGroups; ++group) {
-      int64_t col = group * length;
-      int64_t count = std::min(length, cols - col);
-      copyTile(weight, first, last - first, col, count, tile.data());
-      for (int64_t row = first; row < last; ++row) {
-        if (wholeRows)
-          dequantizeRow(quantized, row, others.data());
-        else
-          dequantizeGroup(quantized, row, group, others.data());
-        sum += compareGroup(tile.data() + (row - first) * count, others.data(),
-                            count);
-      }
-    }
-  });
+  // Sums per tile, added in order afterwards.
+  std::vector<ErrorStatistics> tiles((weight.rows + groupTileRows - 1) /
+                                     groupTileRows);
+  forEachGroup(weight, length, threads,
+               [&](int64_t row, int64_t group, llvm::ArrayRef<float> values) {
+                 llvm::SmallVector<float, 256> others(values.size());
+                 if (wholeRows)
+                   dequantizeRow(quantized, row, others.data());
+                 else
+                   dequantizeGroup(quantized, row, group, others.data());
+                 tiles[row / groupTileRows] +=
+                     compareGroup(values.data(), others.data(), values.size());
+                 return true;
+               });
   ErrorStatistics total;
-  for (const ErrorStatistics &piece : pieces)
-    total += piece;
+  for (const ErrorStatistics &tile : tiles)
+    total += tile;
   return total;
 }

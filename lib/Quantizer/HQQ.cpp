@@ -7,9 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Quantizer/HQQ.h"
+#include "GroupTiles.h"
 #include "RowErrors.h"
 #include "nibble/Quantizer/Method.h"
-#include "nibble/Support/Parallel.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 
@@ -117,19 +117,14 @@ llvm::Error quantizer::quantizeHQQ(const WeightView &weight,
   assert(scales.size() == size_t(weight.rows * numGroups) &&
          zeros.size() == scales.size() && "one scale and zero per group");
 
-  constexpr int64_t tileRows = 16;
   FirstError firstError;
-  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
-    std::vector<float> tile(tileRows * length);
-    for (int64_t group = 0; group < numGroups; ++group) {
-      int64_t col = group * length;
-      int64_t count = std::min(length, cols - col);
-      copyTile(weight, first, last - first, col, count, tile.data());
-      for (int64_t row = first; row < last; ++row) {
-        ArrayRef<float> values(tile.data() + (row - first) * count, count);
+  forEachGroup(
+      weight, length, threads,
+      [&](int64_t row, int64_t group, ArrayRef<float> values) {
+        int64_t col = group * length;
         if (!llvm::all_of(values, [](float v) { return std::isfinite(v); })) {
           firstError.report(row, describeNonFinite(values.data(), row, col));
-          return;
+          return false;
         }
         Solver solver(scheme, options);
         if (!solver.solve(values)) {
@@ -138,15 +133,14 @@ llvm::Error quantizer::quantizeHQQ(const WeightView &weight,
               llvm::formatv("scale or zero of row {0}, group {1} is too "
                             "large for {2}: use a wider scale type",
                             row, group, stringifyScaleType(scheme.scaleType)));
-          return;
+          return false;
         }
-        for (int64_t i = 0; i < count; ++i)
-          codes[row * cols + col + i] = solver.getCode(values[i]);
+        for (auto [i, value] : llvm::enumerate(values))
+          codes[row * cols + col + i] = solver.getCode(value);
         scales[row * numGroups + group] = solver.getScale();
         zeros[row * numGroups + group] = solver.getZero();
-      }
-    }
-  });
+        return true;
+      });
   return firstError.take();
 }
 

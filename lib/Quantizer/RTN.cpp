@@ -8,13 +8,13 @@
 
 #include "nibble/Quantizer/RTN.h"
 #include "GroupParameters.h"
+#include "GroupTiles.h"
 #include "RowErrors.h"
 #include "nibble/Quantizer/DoubleQuantization.h"
 #include "nibble/Quantizer/FourBit.h"
 #include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/Outliers.h"
-#include "nibble/Support/Parallel.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
@@ -131,39 +131,31 @@ llvm::Error quantizer::quantizeRTN(const WeightView &weight,
   assert(zeros.size() == (scheme.symmetric ? 0 : scales.size()) &&
          "one zero per group, or none");
 
-  // A tile of rows by one group, contiguous whatever the strides; as many rows
-  // as fill a cache line when the columns are far apart.
-  constexpr int64_t tileRows = 16;
   FirstError firstError;
-  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
-    std::vector<float> tile(tileRows * length);
-    for (int64_t group = 0; group < numGroups; ++group) {
-      int64_t col = group * length;
-      int64_t count = std::min(length, cols - col);
-      copyTile(weight, first, last - first, col, count, tile.data());
-      for (int64_t row = first; row < last; ++row) {
-        const float *values = tile.data() + (row - first) * count;
-        Range range = findRange(values, count);
+  forEachGroup(
+      weight, length, threads,
+      [&](int64_t row, int64_t group, llvm::ArrayRef<float> values) {
+        int64_t col = group * length, count = values.size();
+        Range range = findRange(values.data(), count);
         if (!range.finite) {
-          firstError.report(row, describeNonFinite(values, row, col));
-          return;
+          firstError.report(row, describeNonFinite(values.data(), row, col));
+          return false;
         }
         GroupParameters parameters =
             scheme.scaleRule == ScaleRule::MSE
-                ? searchParameters(scheme, values, count, range)
+                ? searchParameters(scheme, values.data(), count, range)
                 : getParameters(scheme, range.min, range.max);
         if (!std::isfinite(parameters.scale)) {
           firstError.report(row, describeOverflow(scheme, range, row, group));
-          return;
+          return false;
         }
-        roundGroup(values, count, scheme, parameters,
+        roundGroup(values.data(), count, scheme, parameters,
                    codes.data() + row * cols + col);
         scales[row * numGroups + group] = parameters.scale;
         if (!scheme.symmetric)
           zeros[row * numGroups + group] = parameters.zero;
-      }
-    }
-  });
+        return true;
+      });
   return firstError.take();
 }
 
@@ -174,25 +166,20 @@ static void roundToScales(const WeightView &weight, QuantizedWeight &result,
   int64_t cols = weight.cols;
   int64_t length = scheme.getGroupLength(cols);
   int64_t numGroups = scheme.getNumGroups(cols);
-  constexpr int64_t tileRows = 16;
-  parallelFor(weight.rows, tileRows, threads, [&](int64_t first, int64_t last) {
-    std::vector<float> tile(tileRows * length);
-    for (int64_t group = 0; group < numGroups; ++group) {
-      int64_t col = group * length, count = std::min(length, cols - col);
-      copyTile(weight, first, last - first, col, count, tile.data());
-      for (int64_t row = first; row < last; ++row) {
-        int64_t index = row * numGroups + group;
-        int zero =
-            scheme.symmetric ? scheme.getSymmetricZero() : result.zeros[index];
-        uint8_t *codes = result.codes.data() + row * cols + col;
-        if (result.scales[index] == 0)
-          std::fill_n(codes, count, zero);
-        else
-          roundGroup(tile.data() + (row - first) * count, count, scheme,
-                     {result.scales[index], zero}, codes);
-      }
-    }
-  });
+  forEachGroup(weight, length, threads,
+               [&](int64_t row, int64_t group, llvm::ArrayRef<float> values) {
+                 int64_t index = row * numGroups + group;
+                 int zero = scheme.symmetric ? scheme.getSymmetricZero()
+                                             : result.zeros[index];
+                 uint8_t *codes =
+                     result.codes.data() + row * cols + group * length;
+                 if (result.scales[index] == 0)
+                   std::fill_n(codes, values.size(), zero);
+                 else
+                   roundGroup(values.data(), values.size(), scheme,
+                              {result.scales[index], zero}, codes);
+                 return true;
+               });
 }
 
 //===----------------------------------------------------------------------===//

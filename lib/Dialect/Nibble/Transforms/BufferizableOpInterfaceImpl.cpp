@@ -52,10 +52,9 @@ private:
   }
 };
 
-/// What operations share that read all their operands and write buffers of
-/// their own.
+/// What reads all its operands and writes none of them.
 template <typename Model, typename OpTy>
-struct NewBufferModel
+struct ReadOnlyModel
     : public BufferizableOpInterface::ExternalModel<Model, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const AnalysisState &state) const {
@@ -71,7 +70,12 @@ struct NewBufferModel
                                       const AnalysisState &state) const {
     return {};
   }
+};
 
+/// What operations share that read all their operands and write buffers of
+/// their own.
+template <typename Model, typename OpTy>
+struct NewBufferModel : public ReadOnlyModel<Model, OpTy> {
   bool bufferizesToAllocation(Operation *op, Value value) const { return true; }
 
 protected:
@@ -177,23 +181,7 @@ struct AttentionModel : public NewBufferModel<AttentionModel, AttentionOp> {
 };
 
 /// Reads its operand and has no result.
-struct ObserveModel
-    : public BufferizableOpInterface::ExternalModel<ObserveModel, ObserveOp> {
-  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
-                              const AnalysisState &state) const {
-    return true;
-  }
-
-  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand,
-                               const AnalysisState &state) const {
-    return false;
-  }
-
-  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand,
-                                      const AnalysisState &state) const {
-    return {};
-  }
-
+struct ObserveModel : public ReadOnlyModel<ObserveModel, ObserveOp> {
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options,
                           BufferizationState &state) const {

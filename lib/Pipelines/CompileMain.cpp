@@ -130,7 +130,10 @@ struct CommandLine {
   cl::opt<bool> asymmetric{"asymmetric", cl::desc("integer zero points"),
                            cl::cat(quantization)};
   cl::opt<std::string> scaleRule{
-      "scale-rule", cl::desc("how a scale is chosen (default absmax)"),
+      "scale-rule",
+      cl::desc("how a scale is chosen: absmax, mse, signed-max or full-range "
+               "(default signed-max for symmetric codes of at most 4 bits, "
+               "else absmax)"),
       cl::value_desc("RULE"), cl::init(defaults.scaleRule),
       cl::cat(quantization)};
   cl::opt<std::string> scaleType{

@@ -103,7 +103,7 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
                                    "one of " +
                                    names);
   }
-  if (!symbolizeScaleRule(options.scaleRule))
+  if (options.scaleRule != "default" && !symbolizeScaleRule(options.scaleRule))
     return llvm::createStringError("unknown value '" + options.scaleRule +
                                    "' of --scale-rule: expected absmax, mse, "
                                    "signed-max or full-range");

@@ -17,7 +17,11 @@ static double getExactScale(const QuantizationScheme &scheme, double min,
   if (!scheme.symmetric)
     return (max - min) / scheme.getMaxCode();
   int zero = scheme.getSymmetricZero();
-  switch (scheme.scaleRule) {
+  // A search begins at the widest scale that is of use.
+  ScaleRule rule = scheme.scaleRule == ScaleRule::MSE
+                       ? getDefaultScaleRule(scheme)
+                       : scheme.scaleRule;
+  switch (rule) {
   case ScaleRule::SignedMax:
     return (max > -min ? max : min) / -zero;
   case ScaleRule::FullRange:

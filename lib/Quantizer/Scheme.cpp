@@ -61,6 +61,13 @@ std::optional<ScaleType> quantizer::symbolizeScaleType(StringRef name) {
   return getValue(scaleTypeNames, name);
 }
 
+ScaleRule quantizer::getDefaultScaleRule(const QuantizationScheme &scheme) {
+  bool isSigned = scheme.codebook == Codebook::Int && scheme.symmetric &&
+                  scheme.bits <= 4 && !scheme.second &&
+                  !scheme.dynamicActivations;
+  return isSigned ? ScaleRule::SignedMax : ScaleRule::AbsMax;
+}
+
 StringRef quantizer::stringifyScaleRule(ScaleRule rule) {
   return getName(scaleRuleNames, rule);
 }

@@ -35,7 +35,6 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
     result.second = quantizer::SecondLevel();
     result.scaleType = quantizer::ScaleType::F32;
   }
-  result.scaleRule = scaleRule;
   const quantizer::Method *known = quantizer::lookupMethod(method);
   if (known && known->hasFloatZeros) {
     result.symmetric = false;
@@ -50,6 +49,7 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
   }
   if (name.outliers)
     result.outlierThreshold = outlierThreshold;
+  result.scaleRule = scaleRule.value_or(quantizer::getDefaultScaleRule(result));
   return result;
 }
 

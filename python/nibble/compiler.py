@@ -77,7 +77,7 @@ class QuantizationConfig:
     """False for an integer zero point in every group."""
     scale_type: str | None = None
     """f16, bf16 or f32; None is f16, and f32 for NF4 and FP4."""
-    scale_rule: str = "absmax"
+    scale_rule: str = "default"
     outlier_threshold: float = 6.0
     """LLM.int8: activations of at least this magnitude stay floats; 0 for none."""
     double_quant: bool = False

@@ -65,7 +65,7 @@ struct CompileOptions {
   /// Absent: 128, and 64 for NF4 and FP4.
   std::optional<int64_t> groupSize;
   bool symmetric = true;
-  std::string scaleRule = "absmax";
+  std::string scaleRule = "default";
   /// "default": f16, and f32 for NF4 and FP4.
   std::string scaleType = "default";
   bool doubleQuant = false;

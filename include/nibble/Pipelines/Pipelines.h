@@ -53,7 +53,7 @@ struct QuantizePipelineOptions
                            llvm::cl::init(false)};
   Option<std::string> scaleRule{*this, "scale-rule",
                                 llvm::cl::desc("how a scale is chosen"),
-                                llvm::cl::init("absmax")};
+                                llvm::cl::init("default")};
   Option<std::string> outlierThreshold{
       *this, "outlier-threshold",
       llvm::cl::desc("magnitude from which on LLM.int8 has outliers"),
@@ -90,7 +90,7 @@ struct StaticPipelineOptions
                          llvm::cl::init(true)};
   Option<std::string> scaleRule{*this, "scale-rule",
                                 llvm::cl::desc("how a scale is chosen"),
-                                llvm::cl::init("absmax")};
+                                llvm::cl::init("default")};
   Option<std::string> config{*this, "config",
                              llvm::cl::desc("YAML file with rules"),
                              llvm::cl::init("")};

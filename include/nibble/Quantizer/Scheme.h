@@ -28,10 +28,11 @@ enum class ScaleRule : uint8_t {
   /// the weights that set the scale. Asymmetric: (max - min) / (2^b - 1), zero
   /// inside the range.
   AbsMax,
-  /// The range of `AbsMax` shrunk by 0 to 79 %, whichever gives the least sum
-  /// of
-  /// squared errors; the widest of equals. The search is that of GPTQ's
-  /// reference code (grid of 100, maxshrink 0.8) with the exponent 2.
+  /// The scale of the default rule (see `getDefaultScaleRule`) made smaller by
+  /// 0 to 79 %, whichever gives the least sum of squared errors; the largest of
+  /// equals. The search is that of GPTQ's reference code (grid of 100,
+  /// maxshrink 0.8) with the exponent 2; that code begins at
+  /// absmax / (2^(b-1) - 1/2).
   MSE,
   /// Symmetric only: (weight of largest magnitude) / -2^(b-1), as in GGUF's
   /// Q4_0. That weight becomes exact; scales may be negative.
@@ -66,6 +67,14 @@ struct SecondLevel {
   bool dynamic = true;
   bool hasOffset = true;
 };
+
+struct QuantizationScheme;
+
+/// The rule for those who name none: `SignedMax` where symmetric codes of at
+/// most 4 bits are rounded to scales of one level, `AbsMax` elsewhere. With few
+/// codes the one that `AbsMax` leaves unused is missed, with 8 bits it is not;
+/// a second level wants scales of one sign.
+ScaleRule getDefaultScaleRule(const QuantizationScheme &scheme);
 
 llvm::StringRef stringifyCodebook(Codebook codebook);
 llvm::StringRef stringifyScaleType(ScaleType type);

@@ -31,7 +31,8 @@ struct LayerChoice {
   bool symmetric = true;
   /// Absent: f16, and f32 for NF4 and FP4.
   std::optional<quantizer::ScaleType> scaleType;
-  quantizer::ScaleRule scaleRule = quantizer::ScaleRule::AbsMax;
+  /// Absent: `quantizer::getDefaultScaleRule`.
+  std::optional<quantizer::ScaleRule> scaleRule;
   /// Of LLM.int8.
   float outlierThreshold = quantizer::defaultOutlierThreshold;
   /// Scales in 8 bits, with a float32 scale for 256 of them.

@@ -101,9 +101,12 @@ TEST_F(GPTQTest, MatchesReferenceInDoublePrecision) {
   for (unsigned bits : {2, 3, 4, 8})
     for (int64_t group : {32, 48, -1})
       for (ScaleRule rule :
-           {ScaleRule::AbsMax, ScaleRule::FullRange, ScaleRule::MSE})
+           {ScaleRule::AbsMax, ScaleRule::FullRange, ScaleRule::SignedMax,
+            ScaleRule::MSE})
         for (bool symmetric : {true, false})
           for (GPTQOptions options : orders) {
+            if (rule == ScaleRule::SignedMax && !symmetric)
+              continue;
             options.blockSize = 48;
             QuantizationScheme scheme =
                 makeScheme(bits, group, symmetric, rule, ScaleType::F16);

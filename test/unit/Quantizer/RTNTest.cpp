@@ -209,8 +209,8 @@ TEST_F(RTNTest, SameForAnyNumberOfThreads) {
 }
 
 // Signal to noise of normal weights, in dB, as other implementations of the
-// same rules give it. The default for symmetric codes is AWQ's; GPTQ's, which
-// is full-range, is up to 0.5 dB better at 4 bits.
+// same rules give it: absmax is AWQ's, full-range that of GPTQ's libraries,
+// signed-max, the default for symmetric codes, GGML's.
 TEST_F(RTNTest, NoiseOfNormalWeights) {
   struct Anchor {
     unsigned bits;

@@ -63,7 +63,10 @@ static Grid getGrid(const QuantizationScheme &scheme, double min, double max) {
   double half = std::pow(2.0, scheme.bits - 1), largest = std::max(-min, max);
   if (scheme.symmetric) {
     grid.zero = half;
-    grid.scale = scheme.scaleRule == ScaleRule::FullRange
+    bool isSigned = scheme.scaleRule == ScaleRule::SignedMax ||
+                    (scheme.scaleRule == ScaleRule::MSE && scheme.bits <= 4);
+    grid.scale = isSigned ? (max > -min ? -max : -min) / half
+                 : scheme.scaleRule == ScaleRule::FullRange
                      ? 2 * largest / grid.maxCode
                      : largest / (half - 1);
   } else {

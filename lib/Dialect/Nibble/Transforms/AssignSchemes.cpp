@@ -136,7 +136,7 @@ private:
       return emitError(loc) << "unknown scale type '" << scaleType
                             << "': expected f16, bf16 or f32";
     auto rule = quantizer::symbolizeScaleRule(scaleRule);
-    if (!rule)
+    if (!rule && scaleRule != "default")
       return emitError(loc)
              << "unknown scale rule '" << scaleRule
              << "': expected absmax, mse, signed-max or full-range";
@@ -152,7 +152,7 @@ private:
     layerChoice.symmetric = symmetric;
     layerChoice.scaleType = type;
     layerChoice.doubleQuant = doubleQuant;
-    layerChoice.scaleRule = *rule;
+    layerChoice.scaleRule = rule;
     headChoice = layerChoice;
     headChoice.scheme = head;
     if (config.empty())

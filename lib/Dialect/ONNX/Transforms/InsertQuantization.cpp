@@ -54,7 +54,7 @@ private:
     Location loc = getOperation().getLoc();
     std::optional<quantizer::ScaleRule> rule =
         quantizer::symbolizeScaleRule(scaleRule);
-    if (!rule)
+    if (!rule && scaleRule != "default")
       return emitError(loc) << "unknown scale rule '" << scaleRule
                             << "': expected absmax, mse or signed-max";
     if (activationType != "uint8" && activationType != "int8")
@@ -63,7 +63,7 @@ private:
     commandLine.scheme = scheme;
     commandLine.method = method;
     commandLine.symmetric = symmetric;
-    commandLine.scaleRule = *rule;
+    commandLine.scaleRule = rule;
     format.isUnsigned = activationType == "uint8";
     format.symmetric = activationSymmetric;
     if (config.empty())
@@ -156,7 +156,8 @@ private:
     };
     ReportDetails details(function->getParentOfType<ModuleOp>());
     for (Operation *op : plan.products) {
-      quantizer::ScaleRule rule = choices.lookup(op).scaleRule;
+      quantizer::ScaleRule rule =
+          choices.lookup(op).scaleRule.value_or(quantizer::ScaleRule::AbsMax);
       if (failed(
               quantizeConstants(op, getGrid(op->getOperand(0)), rule, details)))
         return failure();

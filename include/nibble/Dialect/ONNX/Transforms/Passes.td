@@ -266,7 +266,7 @@ def ONNXInsertQuantizationPass
     Option<"scheme", "scheme", "std::string", "\"none\"", "scheme of layers without a rule">,
     Option<"method", "method", "std::string", "\"rtn\"", "how codes are found">,
     Option<"symmetric", "symmetric", "bool", "true", "weights have no zero points">,
-    Option<"scaleRule", "scale-rule", "std::string", "\"absmax\"", "how the scale of a weight is chosen">,
+    Option<"scaleRule", "scale-rule", "std::string", "\"default\"", "how the scale of a weight is chosen; default: absmax">,
     Option<"config", "config", "std::string", "\"\"", "YAML file with rules">,
     Option<"calibration", "calibration", "std::string", "\"\"", "statistics file">,
     Option<"activationType", "activation-type", "std::string", "\"uint8\"", "uint8 or int8">,

@@ -100,9 +100,8 @@ TEST_F(GPTQTest, MatchesReferenceInDoublePrecision) {
   int64_t numRows = 0, differentRows = 0;
   for (unsigned bits : {2, 3, 4, 8})
     for (int64_t group : {32, 48, -1})
-      for (ScaleRule rule :
-           {ScaleRule::AbsMax, ScaleRule::FullRange, ScaleRule::SignedMax,
-            ScaleRule::MSE})
+      for (ScaleRule rule : {ScaleRule::AbsMax, ScaleRule::FullRange,
+                             ScaleRule::SignedMax, ScaleRule::MSE})
         for (bool symmetric : {true, false})
           for (GPTQOptions options : orders) {
             if (rule == ScaleRule::SignedMax && !symmetric)

@@ -5,7 +5,7 @@
 // CHECK-LABEL: func.func @products(
 func.func @products(%x: tensor<?x64xf32>, %v: tensor<64x4xf32>) -> (tensor<?x10xf32>, tensor<?x4xf32>) {
   %w = nibble.constant dense<0.5> : tensor<64x10xf32>
-  // CHECK: layers = ["fc"], n = 10 : i64, nibble.request = {method = "rtn", scale_rule = "absmax", scheme = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}
+  // CHECK: layers = ["fc"], n = 10 : i64, nibble.request = {method = "rtn", scale_rule = "signed-max", scheme = #nibble.scheme<int4, group = 32, scale = f16, packing = rows>}
   // ASYM: nibble.request = {method = "rtn", scale_rule = "mse", scheme = #nibble.scheme<int3, group = -1, scale = bf16, zero = integer, packing = rows>}
   // NONE-NOT: nibble.request
   %y = nibble.matmul %x weight(%w) {n = 10 : i64, k = 64 : i64, layers = ["fc"]}

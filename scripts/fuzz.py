@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Fuzzes the readers of foreign input with libFuzzer, AddressSanitizer and UBSan.
 
-    scripts/fuzz.py --seconds 3600              # builds, seeds, runs all four at once
+    scripts/fuzz.py --seconds 3600              # builds, seeds, runs all at once
     scripts/fuzz.py onnx --seconds 600
     scripts/fuzz.py --seeds-only
 
 Targets (test/Fuzz): `onnx`, the importer and phase onnx; `config`, the YAML of
 --config; `weights`, tensors and sidecars as the runtime reads them; `ir`, the textual
-dialects. Seeds come from the tests. A find is a crash, a report of a sanitizer, a
-leak, more than 2 GB of memory or 25 seconds; it is kept in build-fuzz/fuzz/T/finds
-and the run goes on. After it is mended, the file goes to test/Fuzz/Inputs/T, where
+dialects; `calibration`, statistics, safetensors and samples. Seeds come from the
+tests. A find is a crash, a report of a sanitizer, a leak, more than 2 GB of memory or
+25 seconds; it is kept in build-fuzz/fuzz/T/finds and the run goes on. After it is mended, the file goes to test/Fuzz/Inputs/T, where
 lit replays it in every build. A corpus stays for the next run.
 
 The last lines are a table: executions, coverage, processor time, finds.
@@ -38,7 +38,7 @@ LLVM = Path("/usr/lib/llvm-22")
 SHARED = Path(os.environ.get("NIBBLE_SHARED", ROOT.parent / "shared"))
 # Longest input in bytes. Readers that recurse, as MLIR's own, fail at a depth that
 # only longer ones have.
-MAX_SIZE = {"onnx": 16384, "config": 2048, "weights": 4096, "ir": 8192}
+MAX_SIZE = {"onnx": 16384, "config": 2048, "weights": 4096, "ir": 8192, "calibration": 4096}
 
 
 # Seeds.
@@ -122,7 +122,24 @@ def ir_seeds():
                 yield f"{path.stem}-{i}", text.encode()
 
 
-SEEDS = {"onnx": onnx_seeds, "config": config_seeds, "weights": weights_seeds, "ir": ir_seeds}
+def calibration_seeds():
+    """The texts of lit tests, and arrays as samples."""
+    for path in sorted((ROOT / "test").rglob("*.yaml")):
+        text = path.read_bytes()
+        if b"\nmodel:" in text:
+            yield "text-" + path.stem, b"t" + text
+    for name, data in weights_seeds():
+        if data[:1] in (b"y", b"z", b"p"):
+            yield name, data
+
+
+SEEDS = {
+    "onnx": onnx_seeds,
+    "config": config_seeds,
+    "weights": weights_seeds,
+    "ir": ir_seeds,
+    "calibration": calibration_seeds,
+}
 
 
 def words(target: str) -> set[str]:
@@ -141,7 +158,11 @@ def words(target: str) -> set[str]:
         text = (ROOT / "lib/Support/ConfigReader.cpp").read_text()
         found.update(re.findall(r'"([a-z][a-z0-9-]{2,})"', text))
         found.update(("W4A16", "W8A16", "rtn", "f16", "mse", "true", "- ", ": ", "'*'", "&a", "*a"))
-    if target == "weights":
+    if target == "calibration":
+        text = (ROOT / "lib/Calibration/StatisticsReader.cpp").read_text()
+        found.update(re.findall(r'"([a-z][a-z0-9-]{2,})"', text))
+        found.update(("minmax", "entropy", "data_offsets", "dtype", "shape", "F32", "BF16"))
+    if target in ("weights", "calibration"):
         found.update(("'descr': '<f4'", "'fortran_order': True", "'shape': (", "PK\\x01\\x02",
                       "PK\\x03\\x04", "PK\\x05\\x06", "PK\\x06\\x06", "PK\\x06\\x07"))  # fmt: skip
     return found
@@ -228,7 +249,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all four")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="of each target (default 60)")
     parser.add_argument("--normal-priority", action="store_true", help="default: idle")
     parser.add_argument("--no-build", action="store_true")

@@ -110,8 +110,9 @@ void nibble::buildQuantizePipeline(
 void nibble::buildLinalgPipeline(OpPassManager &passes) {
   add(passes, "func.func(nibble-quantize-activations,nibble-sort-groups,"
               "nibble-pack-weights,convert-nibble-to-linalg),"
-              "func.func(nibble-fuse-dequantized-inputs,linalg-fuse-"
-              "elementwise-ops),canonicalize,cse,"
+              "func.func(nibble-fold-transposes,"
+              "nibble-fuse-dequantized-inputs,linalg-fuse-elementwise-ops),"
+              "canonicalize,cse,"
               "func.func(nibble-share-caches)");
 }
 

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/LinalgInterfaces.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -43,12 +44,19 @@ struct ConvertNibbleToKernels
     KernelCalls kernels(table, CpuTarget{avx512, fma, vnni, tiles});
     calls = &kernels;
     SmallVector<Operation *> ops;
+    SmallVector<linalg::LinalgOp> products;
     getOperation().walk([&](Operation *op) {
       if (isa<MatMulOp, ConvOp, GatherOp, MatMulIntegerOp, ConvIntegerOp,
               QuantizeDynamicOp, QuantizeOutliersOp, MatMulOutliersOp,
               AttentionOp>(op))
         ops.push_back(op);
+      else if (auto product = dyn_cast<linalg::LinalgOp>(op);
+               product && product.hasPureBufferSemantics() &&
+               linalg::isaContractionOpInterface(product))
+        products.push_back(product);
     });
+    for (linalg::LinalgOp product : products)
+      convertProduct(product, kernels);
     for (Operation *op : ops) {
       if (op->getNumResults() != 0) {
         op->emitOpError("is still on tensors; bufferize before this pass");

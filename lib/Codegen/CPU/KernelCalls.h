@@ -9,6 +9,7 @@
 #ifndef NIBBLE_LIB_CODEGEN_CPU_KERNELCALLS_H
 #define NIBBLE_LIB_CODEGEN_CPU_KERNELCALLS_H
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/SymbolTable.h"
 #include "nibble/Codegen/CPU/KernelBuilder.h"
 
@@ -58,6 +59,11 @@ void convertInteger(QuantizeOutliersOp op, KernelCalls &calls);
 /// Fails, after a message, if the weight is not packed.
 mlir::LogicalResult convertOutliers(MatMulOutliersOp op, KernelCalls &calls);
 void convertAttention(AttentionOp op, KernelCalls &calls);
+
+/// A contraction of floats in linalg becomes a call where that pays; what it was
+/// stays for sizes that are not known and may be small. False if `op` stays as
+/// it is.
+bool convertProduct(mlir::linalg::LinalgOp op, KernelCalls &calls);
 
 } // namespace nibble::codegen
 

@@ -42,6 +42,16 @@ Values transposeLanes(KernelBuilder &kb, Values rows) {
   return rows;
 }
 
+Value roundPairs(KernelBuilder &kb, Value even, Value odd) {
+  auto type = kb.vectorType(kb.b.getBF16Type());
+  even = arith::TruncFOp::create(kb.b, kb.loc, type, even);
+  odd = arith::TruncFOp::create(kb.b, kb.loc, type, odd);
+  SmallVector<int64_t> order;
+  for (int64_t i = 0; i < lanes; ++i)
+    llvm::append_range(order, ArrayRef<int64_t>{i, lanes + i});
+  return vector::ShuffleOp::create(kb.b, kb.loc, even, odd, order);
+}
+
 Value sumLanes(KernelBuilder &kb, Values vectors) {
   for (int64_t bit = 1; bit < lanes; bit *= 2) {
     Values sums;

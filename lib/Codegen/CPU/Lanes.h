@@ -16,6 +16,10 @@ namespace nibble::codegen {
 /// 16 vectors of 16 lanes as the rows of a matrix; its columns.
 Values transposeLanes(KernelBuilder &kernel, Values rows);
 
+/// Pairs of a lane of `even` and one of `odd`, vectors of f32, as bf16.
+mlir::Value roundPairs(KernelBuilder &kernel, mlir::Value even,
+                       mlir::Value odd);
+
 /// Lane i of the result is the sum of the lanes of vector i, of 16.
 mlir::Value sumLanes(KernelBuilder &kernel, Values vectors);
 

@@ -31,9 +31,11 @@ public:
       : kb(kernel), spec(spec), args(arguments),
         rows(kernel.target.avx512 ? 12 : 4),
         vectors(kernel.target.tileVectors()),
-        panels(ceilDiv(arguments.n, panelWidth)) {}
+        panels(ceilDiv(arguments.n, panelWidth)), inputAt(kernel.index(0)),
+        outAt(inputAt), inputRow(arguments.k), outRow(arguments.n) {}
 
   void emit();
+  void emitBatch(const MatMulBatch &batch);
 
 private:
   /// Where a tile gets its weights from.
@@ -47,7 +49,9 @@ private:
   void emitVectorProduct();
   void emitStreams(Index panel, int64_t streams);
   void emitFewRows();
-  void emitManyRows();
+  /// `enter` gets the number of a product and says where it is; null: there is
+  /// one.
+  void emitManyRows(Index products, function_ref<void(Index)> enter = nullptr);
   void emitRowBlock(Index panel, Index first, Index last, Index begin,
                     Index end, Source source);
   void emitTile(Index panel, int64_t half, Index row, int64_t count,
@@ -60,8 +64,8 @@ private:
   Value columnMask(Index panel, int64_t vector) {
     return kb.maskBelow(args.n - (panel * panelWidth + vector * lanes));
   }
-  Index outAt(Index row, Index panel, int64_t vector) {
-    return row * args.n + panel * panelWidth + vector * lanes;
+  Index outPlace(Index row, Index panel, Index vector) {
+    return outAt + row * outRow + panel * panelWidth + vector * lanes;
   }
 
   KernelBuilder &kb;
@@ -70,6 +74,12 @@ private:
   int64_t rows;
   int64_t vectors;
   Index panels;
+  /// Where the product at hand is, and from one row to the next.
+  Index inputAt, outAt, inputRow, outRow;
+  /// Where its panels are if they are floats, and from one to the next.
+  Index weightAt, panelSize;
+  /// Sums start from what is in the result.
+  bool addToOut = false;
 };
 
 void MatMulEmitter::emit() {
@@ -79,11 +89,16 @@ void MatMulEmitter::emit() {
         kb.ifThenElse(
             kb.lt(kb.index(rows), args.m),
             [&] {
+              auto emitFloats = [&] {
+                weightAt = kb.index(0);
+                panelSize = args.k * panelWidth;
+                emitManyRows(kb.index(1));
+              };
               if (!kb.target.tiles || !fitsTiles(spec))
-                return emitManyRows();
+                return emitFloats();
               kb.ifThenElse(
                   kb.hasTiles(), [&] { emitMatMulTiles(kb, spec, args); },
-                  [&] { emitManyRows(); });
+                  emitFloats);
             },
             [&] {
               kb.ifThen(kb.lt(kb.index(0), args.m), [&] { emitFewRows(); });
@@ -255,22 +270,28 @@ void MatMulEmitter::emitTile(Index panel, int64_t half, Index row,
     if (lastRow && r > 0)
       at = min(at, kb.index(lastRow) - 1);
     outRows.push_back(at);
-    inputRows.push_back(at * args.k);
+    inputRows.push_back(inputAt + at * inputRow);
   }
   Values masks;
   for (int64_t v = half; v < half + vectors; ++v)
     masks.push_back(columnMask(panel, v));
 
-  Values init = kb.ifYield(
-      kb.eq(begin, 0), [&] { return Values(count * vectors, kb.zeros()); },
-      [&] {
-        Values sums;
-        for (Index outRow : outRows)
-          for (int64_t v = 0; v < vectors; ++v)
-            sums.push_back(kb.loadMasked(
-                args.out, outAt(outRow, panel, half + v), masks[v]));
-        return sums;
-      });
+  auto place = [&](int64_t r, int64_t v) {
+    return outPlace(outRows[r], panel, kb.index(half + v));
+  };
+  auto loadSums = [&] {
+    Values sums;
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t v = 0; v < vectors; ++v)
+        sums.push_back(kb.loadMasked(args.out, place(r, v), masks[v]));
+    return sums;
+  };
+  Values init =
+      addToOut
+          ? loadSums()
+          : kb.ifYield(
+                kb.eq(begin, 0),
+                [&] { return Values(count * vectors, kb.zeros()); }, loadSums);
   Values sums = accumulate(panel, half, inputRows, begin, end, source, init);
 
   auto forRows = [&](function_ref<void(int64_t, ValueRange)> body) {
@@ -287,8 +308,7 @@ void MatMulEmitter::emitTile(Index panel, int64_t half, Index row,
       [&] {
         forRows([&](int64_t r, ValueRange rowSums) {
           for (int64_t v = 0; v < vectors; ++v)
-            kb.storeMasked(rowSums[v], args.out,
-                           outAt(outRows[r], panel, half + v), masks[v]);
+            kb.storeMasked(rowSums[v], args.out, place(r, v), masks[v]);
         });
       },
       [&] {
@@ -307,7 +327,7 @@ void MatMulEmitter::finish(Index panel, int64_t half, Index row,
     Value mask = columnMask(panel, half + v);
     Value x = sums[v];
     Index column = panel * panelWidth + (half + v) * lanes;
-    Index at = outAt(row, panel, half + v);
+    Index at = outPlace(row, panel, kb.index(half + v));
     x = addTerms(kb, spec.epilogue, args, x, column, at, mask);
     if (!KernelBuilder::isExpensive(spec.epilogue.activation))
       x = kb.emitActivation(spec.epilogue.activation, x);
@@ -324,9 +344,8 @@ void MatMulEmitter::activateStored(Index panel, int64_t half, Index row,
     return;
   kb.forLoop(row, end, 1, [&](Index r) {
     kb.forLoop(kb.index(half), kb.index(half + vectors), 1, [&](Index v) {
-      Index column = panel * panelWidth + v * lanes;
-      Index at = r * args.n + column;
-      Value mask = kb.maskBelow(args.n - column);
+      Index at = outPlace(r, panel, v);
+      Value mask = kb.maskBelow(args.n - (panel * panelWidth + v * lanes));
       Value x = kb.loadMasked(args.out, at, mask);
       kb.storeMasked(kb.emitActivation(activation, x), args.out, at, mask);
     });
@@ -376,21 +395,28 @@ void MatMulEmitter::emitRowBlock(Index panel, Index first, Index last,
   }
 }
 
-void MatMulEmitter::emitManyRows() {
+void MatMulEmitter::emitManyRows(Index products,
+                                 function_ref<void(Index)> enter) {
   Index zero = kb.index(0);
   Index rowBlocks = ceilDiv(args.m, blockRows);
   // Fewer panels for a task when there are few: all threads must have work.
-  Index chunk = max(min(panels * rowBlocks / 8, blockPanels), 1);
+  Index chunk = max(min(products * panels * rowBlocks / 8, blockPanels), 1);
   Index chunks = ceilDiv(panels, chunk);
-  Index units = rowBlocks * chunks;
+  Index productUnits = rowBlocks * chunks;
+  Index units = products * productUnits;
   // As in a convolution: tiles of many rows wait for no memory.
-  Index work = panels * panelWidth * args.k * args.m / 4;
+  Index work = products * panels * panelWidth * args.k * args.m / 4;
   Index tasks = kb.tasksFor(work, units);
   kb.parallelRanges(units, tasks, [&](Index lo, Index hi) {
     Value scratch;
     if (!spec.format.isFloat())
       scratch = kb.scratch(blockSteps * panelWidth);
-    kb.forLoop(lo, hi, 1, [&](Index unit) {
+    kb.forLoop(lo, hi, 1, [&](Index number) {
+      Index unit = number;
+      if (enter) {
+        enter(number / productUnits);
+        unit = number % productUnits;
+      }
       Index first = unit / chunks * blockRows;
       Index last = min(first + blockRows, args.m);
       Index firstPanel = unit % chunks * chunk;
@@ -400,7 +426,8 @@ void MatMulEmitter::emitManyRows() {
         kb.forLoop(firstPanel, lastPanel, 1, [&](Index panel) {
           Source source;
           if (spec.format.isFloat()) {
-            source = {args.weight.codes, (panel * args.k + begin) * panelWidth};
+            source = {args.weight.codes,
+                      weightAt + panel * panelSize + begin * panelWidth};
           } else {
             emitUnpackPanel(kb, spec.format, args.weight, panel, begin, end,
                             args.k, scratch);
@@ -410,6 +437,18 @@ void MatMulEmitter::emitManyRows() {
         });
       });
     });
+  });
+}
+
+void MatMulEmitter::emitBatch(const MatMulBatch &batch) {
+  addToOut = batch.accumulate;
+  inputRow = batch.input.row;
+  outRow = batch.out.row;
+  panelSize = batch.panel;
+  emitManyRows(batch.count, [&](Index number) {
+    inputAt = batch.at(batch.input, number);
+    outAt = batch.at(batch.out, number);
+    weightAt = number * panels * panelSize;
   });
 }
 
@@ -443,6 +482,11 @@ std::string MatMulSpec::getName() const {
 void emitMatMul(KernelBuilder &kernel, const MatMulSpec &spec,
                 const MatMulArguments &arguments) {
   MatMulEmitter(kernel, spec, arguments).emit();
+}
+
+void emitMatMulBatch(KernelBuilder &kernel, const MatMulArguments &arguments,
+                     const MatMulBatch &batch) {
+  MatMulEmitter(kernel, MatMulSpec(), arguments).emitBatch(batch);
 }
 
 } // namespace nibble::codegen

@@ -15,6 +15,9 @@
 
 #include "nibble/Codegen/CPU/Kernels.h"
 
+#include "Lanes.h"
+#include "nibble/Codegen/CPU/PackOperand.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -54,11 +57,12 @@ public:
         scaleSums(!spec.format.isFloat() && spec.format.group <= 0 &&
                   !spec.format.minimum && !spec.format.floatZeros),
         panels(ceilDiv(arguments.n, panelWidth)),
-        stepTiles(ceilDiv(arguments.k, tileSteps)),
-        // An odd number of cache lines: rows must not share a set.
-        stride((stepTiles + (stepTiles + 1) % kernel.index(2)) * tileSteps) {}
+        layout(kernel, /*bf16=*/true, arguments.k), inputAt(kernel.index(0)),
+        outAt(inputAt), weightAt(inputAt), inputRow(layout.rowSize()),
+        outRow(arguments.n) {}
 
   void emit();
+  void emitBatch(const MatMulBatch &batch);
 
 private:
   Value tileOp(const char *name, ArrayRef<Value> operands);
@@ -71,23 +75,28 @@ private:
   Value pointer(Value memref, Index at, int64_t bytes);
   Value loadTile(Value memref, Index at, Index rowStride);
 
+  /// Multiplies all. `enter` says where the product of a number is (null: there
+  /// is one), `fetch` where steps [begin, end) of a panel are.
+  void emitTasks(Index products, function_ref<void(Index)> enter,
+                 function_ref<void(Index panel, Index begin, Index end)> fetch);
   void roundInput();
-  void roundRow(Index row);
   void unpack(Index panel, Index begin, Index end);
-  Value interleave(Value even, Value odd);
   void storePair(Index pair, ValueRange even, ValueRange odd);
   void multiply(Index panel, Index row, Index lastRow, Index begin, Index end);
+  void storeTiles(Value memref, Index at, Index rowSize, ValueRange tiles);
   void finish(Index panel, Index row, Index count, Index begin, Index end);
 
   KernelBuilder &kb;
   const MatMulSpec &spec;
   const MatMulArguments &args;
   PanelReader reader;
-  bool scaleSums;
-  Index panels, stepTiles;
-  /// Elements from one row of `input` to the next.
-  Index stride;
-  /// Activations in bf16, rows filled up to whole tiles; a block of a panel,
+  bool scaleSums, accumulate = false;
+  Index panels;
+  PackedLayout layout;
+  /// Where the product at hand and the block of its panel are, and from one row
+  /// to the next.
+  Index inputAt, outAt, weightAt, inputRow, outRow;
+  /// Activations in bf16, rows filled up to whole tiles; blocks of panels,
   /// [tiles of steps][2][tile]; the sums of `blockRows` rows.
   Value input, weights, sums;
 };
@@ -107,6 +116,11 @@ Value TilesEmitter::pointer(Value memref, Index at, int64_t bytes) {
   OpBuilder &b = kb.b;
   Value base =
       memref::ExtractAlignedPointerAsIndexOp::create(b, kb.loc, memref);
+  // That pointer is without the offset of the layout.
+  if (!cast<MemRefType>(memref.getType()).getLayout().isIdentity())
+    at = at +
+         kb.index(memref::ExtractStridedMetadataOp::create(b, kb.loc, memref)
+                      .getOffset());
   Index address = kb.index(base) + at * bytes;
   return LLVM::IntToPtrOp::create(
       b, kb.loc, LLVM::LLVMPointerType::get(b.getContext()), i64(address));
@@ -119,24 +133,55 @@ Value TilesEmitter::loadTile(Value memref, Index at, Index rowStride) {
 
 void TilesEmitter::emit() {
   OpBuilder &b = kb.b;
-  Index rowsUp = ceilDiv(args.m, blockRows) * kb.index(blockRows);
-  auto type = MemRefType::get({ShapedType::kDynamic}, b.getBF16Type());
-  input = memref::AllocOp::create(b, kb.loc, type, ValueRange{rowsUp * stride},
-                                  b.getI64IntegerAttr(64));
+  input = layout.allocate(layout.rowsSize(args.m));
   roundInput();
+  emitTasks(kb.index(1), nullptr, [&](Index panel, Index begin, Index end) {
+    unpack(panel, begin, end);
+  });
+  memref::DeallocOp::create(b, kb.loc, input);
+}
 
+void TilesEmitter::emitBatch(const MatMulBatch &batch) {
+  input = args.input;
+  weights = args.weight.codes;
+  accumulate = batch.accumulate;
+  inputRow = batch.input.row;
+  outRow = batch.out.row;
+  Index productAt;
+  emitTasks(
+      batch.count,
+      [&](Index number) {
+        inputAt = batch.at(batch.input, number);
+        outAt = batch.at(batch.out, number);
+        productAt = number * panels * batch.panel;
+      },
+      [&](Index panel, Index begin, Index) {
+        weightAt = productAt + panel * batch.panel + begin * panelWidth;
+      });
+}
+
+void TilesEmitter::emitTasks(
+    Index products, function_ref<void(Index)> enter,
+    function_ref<void(Index panel, Index begin, Index end)> fetch) {
   Index taskRows =
       max(min(kb.index(taskElements) / args.k / blockRows, 16), 1) *
       kb.index(blockRows);
   Index rowBlocks = ceilDiv(args.m, taskRows);
-  Index chunk = max(min(panels * rowBlocks / 8, blockPanels), 1);
+  Index chunk = max(min(products * panels * rowBlocks / 8, blockPanels), 1);
   Index chunks = ceilDiv(panels, chunk);
-  Index units = rowBlocks * chunks;
-  Index work = panels * panelWidth * args.k * args.m / 16;
+  Index productUnits = rowBlocks * chunks;
+  Index units = products * productUnits;
+  Index work = products * panels * panelWidth * args.k * args.m / 16;
   kb.parallelRanges(units, kb.tasksFor(work, units), [&](Index lo, Index hi) {
-    weights = kb.scratch(blockSteps * panelWidth, b.getBF16Type());
+    if (!enter)
+      weights = kb.scratch(blockSteps * panelWidth, kb.b.getBF16Type());
     sums = kb.scratch(blockRows * panelWidth);
-    kb.forLoop(lo, hi, 1, [&](Index unit) {
+    kb.forLoop(lo, hi, 1, [&](Index number) {
+      Index unit = number;
+      if (enter) {
+        enter(number / productUnits);
+        unit = number % productUnits;
+      }
       Index first = unit / chunks * taskRows;
       Index last = min(first + taskRows, args.m);
       Index firstPanel = unit % chunks * chunk;
@@ -144,7 +189,7 @@ void TilesEmitter::emit() {
       kb.forLoop(firstPanel, lastPanel, 1, [&](Index panel) {
         kb.forLoop(kb.index(0), args.k, blockSteps, [&](Index begin) {
           Index end = min(begin + blockSteps, args.k);
-          unpack(panel, begin, end);
+          fetch(panel, begin, end);
           kb.forLoop(first, last, blockRows, [&](Index row) {
             multiply(panel, row, last, begin, end);
           });
@@ -152,7 +197,6 @@ void TilesEmitter::emit() {
       });
     });
   });
-  memref::DeallocOp::create(b, kb.loc, input);
 }
 
 //===----------------------------------------------------------------------===//
@@ -160,37 +204,15 @@ void TilesEmitter::emit() {
 //===----------------------------------------------------------------------===//
 
 void TilesEmitter::roundInput() {
-  kb.parallelRanges(args.m, kb.tasksFor(args.m * args.k / 2, args.m),
-                    [&](Index lo, Index hi) {
-                      kb.forLoop(lo, hi, 1, [&](Index row) { roundRow(row); });
-                    });
-}
-
-void TilesEmitter::roundRow(Index row) {
-  auto type = kb.vectorType(kb.b.getBF16Type());
-  auto store = [&](Value x, Index i) {
-    x = arith::TruncFOp::create(kb.b, kb.loc, type, x);
-    kb.storeVector(x, input, row * stride + i);
-  };
-  Index from = row * args.k;
-  Index middle = args.k / lanes * kb.index(lanes);
-  kb.forLoop(kb.index(0), middle, lanes,
-             [&](Index i) { store(kb.loadVector(args.input, from + i), i); });
-  // Up to whole tiles with zeros.
-  kb.forLoop(middle, stepTiles * tileSteps, lanes, [&](Index i) {
-    store(kb.loadMasked(args.input, from + i, kb.maskBelow(args.k - i)), i);
-  });
-}
-
-/// Pairs of one step and the next, as bf16.
-Value TilesEmitter::interleave(Value even, Value odd) {
-  auto type = kb.vectorType(kb.b.getBF16Type());
-  even = arith::TruncFOp::create(kb.b, kb.loc, type, even);
-  odd = arith::TruncFOp::create(kb.b, kb.loc, type, odd);
-  SmallVector<int64_t> order;
-  for (int64_t i = 0; i < lanes; ++i)
-    llvm::append_range(order, ArrayRef<int64_t>{i, lanes + i});
-  return vector::ShuffleOp::create(kb.b, kb.loc, even, odd, order);
+  PackArguments pack;
+  pack.source = args.input;
+  pack.dest = input;
+  pack.lines = args.m;
+  pack.steps = args.k;
+  pack.stride = args.k;
+  pack.batches = pack.inner = kb.index(1);
+  pack.outerBatch = pack.innerBatch = kb.index(0);
+  emitPack(kb, {/*panels=*/false, /*alongSteps=*/true, /*bf16=*/true}, pack);
 }
 
 /// Two steps of all channels: a row of a tile for each vector.
@@ -198,7 +220,7 @@ void TilesEmitter::storePair(Index pair, ValueRange even, ValueRange odd) {
   Index tile = pair / tileRows * kb.index(panelVectors);
   Index rowAt = pair % kb.index(tileRows) * kb.index(tileSteps);
   for (int64_t v = 0; v < panelVectors; ++v)
-    kb.storeVector(interleave(even[v], odd[v]), weights,
+    kb.storeVector(roundPairs(kb, even[v], odd[v]), weights,
                    (tile + v) * tileSize + rowAt);
 }
 
@@ -250,25 +272,47 @@ void TilesEmitter::multiply(Index panel, Index row, Index lastRow, Index begin,
       kb.forLoop(kb.index(0), steps, 1, zero, [&](Index t, ValueRange acc) {
         Values x, w, next;
         for (int64_t i = 0; i < 2; ++i) {
-          x.push_back(loadTile(
-              input, (row + i * tileRows) * stride + begin + t * tileSteps,
-              stride));
-          w.push_back(
-              loadTile(weights, (t * 2 + i) * tileSize, kb.index(tileSteps)));
+          x.push_back(loadTile(input,
+                               inputAt + (row + i * tileRows) * inputRow +
+                                   begin + t * tileSteps,
+                               inputRow));
+          w.push_back(loadTile(weights, weightAt + (t * 2 + i) * tileSize,
+                               kb.index(tileSteps)));
         }
         for (int64_t i = 0; i < 4; ++i)
           next.push_back(tileOp(
               "tdpbf16ps", {size, bytes, bytes, acc[i], x[i / 2], w[i % 2]}));
         return next;
       });
+  Index count = min(lastRow - row, blockRows);
+  auto emitFinish = [&] {
+    storeTiles(sums, kb.index(0), kb.index(panelWidth), result);
+    finish(panel, row, count, begin, end);
+  };
+  if (accumulate || scaleSums || !spec.epilogue.getName().empty())
+    return emitFinish();
+  // Whole tiles to which nothing is added go where they belong at once.
+  Index column = panel * panelWidth;
+  Value whole =
+      kb.both(kb.eq(count, blockRows), kb.le(column + panelWidth, args.n));
+  kb.ifThenElse(
+      kb.both(whole, kb.eq(begin, 0)),
+      [&] {
+        storeTiles(args.out, outAt + row * outRow + column, outRow, result);
+      },
+      emitFinish);
+}
+
+/// Two by two tiles of sums.
+void TilesEmitter::storeTiles(Value memref, Index at, Index rowSize,
+                              ValueRange tiles) {
   for (int64_t i = 0; i < 4; ++i) {
-    Index at = kb.index(i / 2 * tileRows * panelWidth + i % 2 * lanes);
+    Index corner = at + rowSize * (i / 2 * tileRows) + i % 2 * lanes;
     LLVM::CallIntrinsicOp::create(
         kb.b, kb.loc, kb.b.getStringAttr("llvm.x86.tilestored64.internal"),
-        ValueRange{size, bytes, pointer(sums, at, 4),
-                   i64(kb.index(panelWidth * 4)), result[i]});
+        ValueRange{i16(tileRows), i16(64), pointer(memref, corner, 4),
+                   i64(rowSize * 4), tiles[i]});
   }
-  finish(panel, row, min(lastRow - row, blockRows), begin, end);
 }
 
 /// Adds what was summed before, or is added at the end, to the sums and stores
@@ -285,13 +329,14 @@ void TilesEmitter::finish(Index panel, Index row, Index count, Index begin,
       Value x = kb.loadVector(sums, r * panelWidth + v * lanes);
       if (scaleSums)
         x = kb.fmul(x, scales[v]);
-      Index at = (row + r) * args.n + column;
-      x = kb.ifYield(
-                kb.eq(begin, 0), [&] { return Values{x}; },
-                [&] {
-                  return Values{kb.fadd(x, kb.loadMasked(args.out, at, mask))};
-                })
-              .front();
+      Index at = outAt + (row + r) * outRow + column;
+      auto addOld = [&] {
+        return Values{kb.fadd(x, kb.loadMasked(args.out, at, mask))};
+      };
+      x = accumulate ? addOld().front()
+                     : kb.ifYield(
+                             kb.eq(begin, 0), [&] { return Values{x}; }, addOld)
+                           .front();
       kb.ifThenElse(
           kb.lt(end, args.k), [&] { kb.storeMasked(x, args.out, at, mask); },
           [&] {
@@ -311,6 +356,12 @@ bool fitsTiles(const MatMulSpec &spec) {
 void emitMatMulTiles(KernelBuilder &kernel, const MatMulSpec &spec,
                      const MatMulArguments &arguments) {
   TilesEmitter(kernel, spec, arguments).emit();
+}
+
+void emitMatMulTilesBatch(KernelBuilder &kernel,
+                          const MatMulArguments &arguments,
+                          const MatMulBatch &batch) {
+  TilesEmitter(kernel, MatMulSpec(), arguments).emitBatch(batch);
 }
 
 } // namespace nibble::codegen

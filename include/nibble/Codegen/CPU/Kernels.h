@@ -53,10 +53,38 @@ struct MatMulArguments {
 void emitMatMul(KernelBuilder &kernel, const MatMulSpec &spec,
                 const MatMulArguments &arguments);
 
+/// Products of one size whose matrices are not one contiguous piece of memory
+/// each: where they are, in elements.
+struct MatMulBatch {
+  /// Products, and how many of them have the same outer number.
+  Index count, inner;
+  /// From one row to the next, and from one number to the next. Panels of
+  /// products follow each other.
+  struct Rows {
+    Index row, outerBatch, innerBatch;
+  } input, out;
+  /// From one panel to the next.
+  Index panel;
+  /// Adds to what is in the result.
+  bool accumulate = false;
+
+  Index at(const Rows &rows, Index number) const {
+    return number / inner * rows.outerBatch + number % inner * rows.innerBatch;
+  }
+};
+
+/// The same for many rows of floats, many times. `weight` is floats in panels.
+void emitMatMulBatch(KernelBuilder &kernel, const MatMulArguments &arguments,
+                     const MatMulBatch &batch);
+
 /// The same in AMX tiles: input and weight are rounded to bf16 (but codes with
 /// one scale for a row are exact), sums are f32.
 void emitMatMulTiles(KernelBuilder &kernel, const MatMulSpec &spec,
                      const MatMulArguments &arguments);
+/// Many times, with both operands as `PackedOperand` lays them out for tiles.
+void emitMatMulTilesBatch(KernelBuilder &kernel,
+                          const MatMulArguments &arguments,
+                          const MatMulBatch &batch);
 /// False for groups that pairs of steps do not fit.
 bool fitsTiles(const MatMulSpec &spec);
 

@@ -20,6 +20,10 @@ def ConvertNibbleToKernelsPass : Pass<"convert-nibble-to-kernels", "::mlir::Modu
     `nibble.conv` and `nibble.gather` on memrefs become calls. Weights of
     matrix products and of convolutions with one group must be in panels.
 
+    Products in linalg of two operands that are computed in the run become calls
+    of kernels that pack both, if they are large; if their sizes are not known,
+    the run chooses.
+
     Before:
     ```mlir
     nibble.matmul %x weight(%w, %s) outs(%y) {n = 64 : i64, k = 128 : i64, scheme =

@@ -487,6 +487,34 @@ def NibbleFuseDequantizedInputsPass
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def NibbleFoldTransposesPass
+    : Pass<"nibble-fold-transposes", "::mlir::func::FuncOp"> {
+  let summary = "Read transposed operands of products where they are";
+  let description = [{
+    A product of two tensors of floats whose operand was transposed reads the
+    operand itself: kernels move it anyway, and loops take any order. Dimensions
+    that were joined after they were transposed may be in between.
+
+    Before:
+    ```mlir
+    %t = linalg.transpose ins(%x : tensor<512x64xf32>) outs(%e : tensor<64x512xf32>) permutation = [1, 0]
+    %y = linalg.matmul ins(%t, %g : tensor<64x512xf32>, tensor<512x32xf32>) outs(%z : tensor<64x32xf32>)
+    ```
+    After:
+    ```mlir
+    %y = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (k, m)>,
+        affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+      ins(%x, %g : tensor<512x64xf32>, tensor<512x32xf32>) outs(%z : tensor<64x32xf32>)
+    ```
+  }];
+  let statistics = [
+    Statistic<"numFolded", "num-folded", "Operands that are not transposed any more">
+  ];
+  let dependentDialects = [
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def NibbleSortGroupsPass : Pass<"nibble-sort-groups", "::mlir::func::FuncOp"> {
   let summary = "Bring weights with a group index into the order of the groups";
   let description = [{

@@ -125,7 +125,7 @@ process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
 _, status, usage = os.wait4(process, 0)
 with open(sys.argv[1], "w") as file:
     json.dump([os.waitstatus_to_exitcode(status), time.perf_counter() - start,
-               usage.ru_maxrss * 1024], file)
+               usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024], file)
 """
 
 
@@ -135,6 +135,8 @@ class Run:
 
     status: int
     seconds: float
+    processor: float
+    """Seconds of all threads, in user code and in the system."""
     peak: int
     """Bytes, pages of mapped files included."""
     messages: str
@@ -242,9 +244,11 @@ class Panel:
     y_title: str
     points: list[Point]
     logarithmic: bool = False
+    baseline: float | None = None
+    """A quality to compare with, as a line."""
 
 
-_COLOURS = ("steelblue", "darkorange", "seagreen", "mediumvioletred")
+_COLOURS = ("steelblue", "darkorange", "seagreen", "mediumvioletred", "gray", "sienna", "goldenrod")
 _WIDTH, _HEIGHT, _MARGIN = 640, 400, 60
 
 
@@ -267,9 +271,23 @@ def _labels(points: list[tuple[float, float, str]]) -> list[tuple[float, float, 
     return found
 
 
+def _ticks(first: float, last: float) -> list[float]:
+    """Up to eight round numbers from `first` to `last`, which are positive."""
+    if first <= 0 or last <= first:
+        return [first]
+    step = 10.0 ** math.floor(math.log10(last - first))
+    step = next(s for s in (step / 5, step / 2, step, 2 * step, 5 * step) if last - first <= 8 * s)
+    number = math.ceil(first / step)
+    return [i * step for i in range(number, math.floor(last / step) + 1)]
+
+
 def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
+    def scaled(quality: float) -> float:
+        return math.log(quality) if panel.logarithmic else quality
+
     xs = [math.log(point.x) for point in panel.points]
-    ys = [math.log(point.y) if panel.logarithmic else point.y for point in panel.points]
+    ys = [scaled(point.y) for point in panel.points]
+    base = [] if panel.baseline is None else [scaled(panel.baseline)]
     middle = _HEIGHT // 2
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
@@ -278,13 +296,28 @@ def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
         f'<text transform="rotate(-90) translate({-middle} 15)">{panel.y_title}</text>',
         f'<text x="{_WIDTH // 2}" y="14" font-weight="bold">{panel.title}</text>',
     ]
+    for value in _ticks(min(p.x for p in panel.points), max(p.x for p in panel.points)):
+        x = _place(xs, math.log(value), _MARGIN + 20, _WIDTH - 180)
+        parts.append(f'<text x="{x:.0f}" y="{_HEIGHT - 26}" text-anchor="middle">{value:g}</text>')
+    qualities = [p.y for p in panel.points] + [panel.baseline] * len(base)
+    for value in _ticks(min(qualities), max(qualities)):
+        y = _place(ys + base, scaled(value), _HEIGHT - 60, 40)
+        parts.append(
+            f'<text x="{_MARGIN - 4}" y="{y + 4:.0f}" text-anchor="end">{value:g}</text>'
+        )
+    for value in base:
+        y = _place(ys + base, value, _HEIGHT - 60, 40)
+        parts.append(
+            f'<path d="M{_MARGIN} {y:.0f}H{_WIDTH - 20}" stroke="gray" stroke-dasharray="4"/>'
+        )
     texts = []
     for point, x, y in zip(panel.points, xs, ys):
         x = _place(xs, x, _MARGIN + 20, _WIDTH - 180)
-        y = _place(ys, y, _HEIGHT - 60, 40)
+        y = _place(ys + base, y, _HEIGHT - 60, 40)
         colour = colours[point.series]
         parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>')
-        texts.append((x, y, point.label))
+        if point.label:
+            texts.append((x, y, point.label))
     for x, y, text in _labels(texts):
         parts.append(f'<text x="{x:.0f}" y="{y:.0f}">{text}</text>')
     return parts
@@ -294,7 +327,7 @@ def scatter(panels: list[Panel]) -> str:
     """Plots of quality over size as one SVG, two beside each other; a colour for each series."""
     series = list(dict.fromkeys(point.series for panel in panels for point in panel.points))
     colours = dict(zip(series, _COLOURS))
-    columns = min(2, len(panels))
+    columns = max(1, min(2, len(panels)))
     legend = 24 if len(series) > 1 else 0
     width = _WIDTH * columns
     height = _HEIGHT * math.ceil(len(panels) / columns) + legend
@@ -304,7 +337,7 @@ def scatter(panels: list[Panel]) -> str:
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for i, name in enumerate(series if legend else []):
-        x = _MARGIN + 140 * i
+        x = _MARGIN + min(140, (width - _MARGIN) // len(series)) * i
         parts.append(f'<circle cx="{x}" cy="12" r="4" fill="{colours[name]}"/>')
         parts.append(f'<text x="{x + 8}" y="16">{name}</text>')
     for i, panel in enumerate(panels):

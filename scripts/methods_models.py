@@ -25,16 +25,22 @@ class Settings:
 
     work: str
     """Folder for exported models."""
-    text: str | None = None
-    """UTF-8 text that language models predict; default: the shared WikiText-2 test."""
-    windows: int = 4
+    texts: list[tuple[str | None, int]] = dataclasses.field(default_factory=lambda: [(None, 4)])
+    """UTF-8 texts that language models predict, and of how many windows; the first counts
+    most. None: the shared WikiText-2 test."""
     window: int = 1024
     samples: int = 128
-    """Windows of 512 tokens that language models are calibrated on."""
+    """Windows of CALIBRATION_WINDOW tokens that language models are calibrated on."""
     rope_theta: float | None = None
+    llama_quantize: str = "llama-quantize"
+    """llama.cpp's program."""
 
     def as_dict(self) -> dict:
         return dataclasses.asdict(self)
+
+
+#: Tokens of a sample of calibration.
+CALIBRATION_WINDOW = 512
 
 
 @dataclass
@@ -45,33 +51,63 @@ class Subject:
     title: str
     path: Callable[[], Path]
     quality: Callable[[object], dict[str, float]]
+    titles: Callable[[], list[str]]
+    """The keys of what `quality` gives."""
     language: bool = False
     kept_float: list[str] = dataclasses.field(default_factory=list)
     """Nodes that stay float: a language model's head."""
     calibration: Callable[[], dict[str, np.ndarray]] | None = None
     """Inputs that are never scored, whose first dimension counts samples."""
-    text: Callable[[], Path] | None = None
-    """The same for a language model: a text, of which `samples` windows are read."""
+    tokens: Callable[[], np.ndarray] | None = None
+    """The same for a language model: `samples` windows of a text, in one dimension."""
     samples: int = 0
+    remark: str = ""
+    """What a reader of its figures has to know."""
 
 
-def _text(settings: Settings) -> Path:
-    return Path(settings.text) if settings.text else ev.shared("text/wikitext2-raw-test.txt")
+@dataclass
+class _Texts:
+    """Perplexities of a model at `path`, whose tokenizer lies beside it."""
+
+    path: Callable[[], Path]
+    settings: Settings
+
+    @functools.cached_property
+    def tokens(self) -> dict[str, list[int]]:
+        """Whole windows of each text, by title."""
+        codec, window = nibble.load_codec(self.path().parent), self.settings.window
+        found = {}
+        for text, windows in self.settings.texts:
+            file = Path(text) if text else ev.shared("text/wikitext2-raw-test.txt")
+            # Enough for the windows, without reading all of a long text.
+            words = file.read_text(encoding="utf-8")[: 16 * window * windows]
+            ids = codec.encode(words, special=False)
+            count = min(windows, len(ids) // window)
+            if not count:
+                raise nibble.NibbleError(f"{file}: {len(ids)} tokens, fewer than one window")
+            found[f"perplexity, {file.stem} ({count} x {window})"] = ids[: count * window]
+        return found
+
+    def titles(self) -> list[str]:
+        return list(self.tokens)
+
+    def quality(self, model) -> dict[str, float]:
+        return {
+            title: nibble.perplexity(model, ids, self.settings.window).perplexity
+            for title, ids in self.tokens.items()
+        }
 
 
-def _perplexity(path: Callable[[], Path], settings: Settings):
-    @functools.cache
-    def tokens() -> list[int]:
-        text = _text(settings).read_text(encoding="utf-8")
-        # Enough for the windows, without reading all of a long text.
-        text = text[: 16 * settings.window * settings.windows]
-        return nibble.load_codec(path().parent).encode(text, special=False)
-
-    def quality(model) -> dict[str, float]:
-        score = nibble.perplexity(model, tokens(), settings.window, windows=settings.windows)
-        return {"perplexity": score.perplexity}
-
-    return quality
+def _calibration_tokens(encode: Callable[[str], list[int]], text: str, samples: int) -> np.ndarray:
+    count = samples * CALIBRATION_WINDOW
+    # Enough for the samples, without reading all of a long text.
+    found = encode(text[: 16 * count])[:count]
+    if len(found) < count:
+        raise nibble.NibbleError(
+            f"the text to calibrate on has {len(found)} tokens, expected {count} for {samples} "
+            "samples: fewer --samples"
+        )
+    return np.asarray(found, np.int32)
 
 
 def _exported(source: Callable[[], Path], folder: str, settings: Settings) -> Path:
@@ -83,28 +119,55 @@ def _exported(source: Callable[[], Path], folder: str, settings: Settings) -> Pa
     return out / "model.onnx"
 
 
+_REMARKS = {
+    "smollm2": "Its publisher has rounded the weights to Q4_1, and they are de-quantized here: "
+    "Q4_1, and types that hold its values, lose nothing, which says nothing about them. Rows "
+    "of 576 weights are not whole super-blocks of 256: most layers of a K type have another, "
+    "larger type, as in llama.cpp."
+}
+
+
 def _published(name: str, settings: Settings) -> Subject:
     path = functools.partial(_exported, lambda: nibble.fetch(name), name, settings)
-    title = f"{name} ({settings.windows} windows of {settings.window} tokens)"
+
+    def tokens() -> np.ndarray:
+        codec = nibble.load_codec(path().parent)
+        text = ev.shared("text/wikitext2-raw-valid.txt").read_text(encoding="utf-8")
+        return _calibration_tokens(
+            functools.partial(codec.encode, special=False), text, settings.samples
+        )
+
+    texts = _Texts(path, settings)
     return Subject(
-        name, title, path, _perplexity(path, settings), True, ["lm_head"],
-        text=lambda: ev.shared("text/wikitext2-raw-valid.txt"), samples=settings.samples,
+        name, name, path, texts.quality, texts.titles, True, ["lm_head"],
+        tokens=tokens, samples=settings.samples, remark=_REMARKS.get(name, ""),
     )  # fmt: skip
 
 
 def _stories(settings: Settings) -> Subject:
     def path() -> Path:
-        source, tokenizer = (ev.shared(f"stories260K/{n}") for n in ("stories260K.bin", "tok512.bin"))
+        names = "stories260K.bin", "tok512.bin"
+        source, tokenizer = (ev.shared(f"stories260K/{name}") for name in names)
         out = Path(settings.work, "stories260k")
         if not (out / "model.onnx").exists():
             nibble.export_model(source, out, nibble.DecoderOptions(opset=23), tokenizer)
         return out / "model.onnx"
 
-    def quality(model) -> dict[str, float]:
-        tokenizer = nibble.Tokenizer.load(ev.shared("stories260K/tok512.bin"))
-        return {"nats/token": ev.text_loss(model, tokenizer, ev.tinystories(20))}
+    def tokenizer() -> nibble.Tokenizer:
+        return nibble.Tokenizer.load(ev.shared("stories260K/tok512.bin"))
 
-    return Subject("stories260k", "stories260K (20 stories)", path, quality, True, ["lm_head"])
+    def quality(model) -> dict[str, float]:
+        return {"nats/token": ev.text_loss(model, tokenizer(), ev.tinystories(20))}
+
+    def tokens() -> np.ndarray:
+        rest = "\n".join(ev.tinystories(2000)[20:])
+        return _calibration_tokens(tokenizer().encode, rest, settings.samples)
+
+    return Subject(
+        "stories260k", "stories260K (20 stories)", path, quality, lambda: ["nats/token"], True,
+        ["lm_head"],
+        tokens=tokens, samples=settings.samples,
+    )  # fmt: skip
 
 
 def _split_model(
@@ -124,9 +187,12 @@ def _split_model(
             return {"accuracy": split().count_right(rows) / len(rows)}
         return {"cosine": ev.cosine(rows, wanted())}
 
+    def titles() -> list[str]:
+        return ["accuracy" if split().count_right else "cosine"]
+
     title = f"{name} ({len(split().scored)} samples)"
     return Subject(
-        name, title, path, quality, calibration=lambda: {tensor(): split().calibration}
+        name, title, path, quality, titles, calibration=lambda: {tensor(): split().calibration}
     )
 
 

@@ -12,37 +12,20 @@ requirements-methods.txt.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import evaluation as ev
+import methods_llama_cpp
 import methods_models
-import nibble
 import numpy as np
+from methods_request import Clock, Request, require
+from methods_torch import Exported, TorchLlama, transformers_name
 from static_table import quantize_with_onnxruntime
-
-
-def peak_memory() -> int:
-    """Largest memory of this process so far, in bytes.
-
-    Not getrusage: that knows of the process that started this one.
-    """
-    for line in open("/proc/self/status"):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise nibble.NibbleError("/proc/self/status has no VmHWM")
-
-
-def load_weights(path: Path) -> dict[str, np.ndarray]:
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(path)
-    # Copies: torch wants memory that it may write to.
-    return {t.name: np.array(numpy_helper.to_array(t)) for t in model.graph.initializer}
 
 
 # ONNX Runtime
@@ -110,8 +93,9 @@ def make_static(source: Path, out: Path, recipe: dict, subject: methods_models.S
 ONNX_RUNTIME = {"nbits": make_nbits, "dynamic": make_dynamic, "static": make_static}
 
 
-def run_onnxruntime(subject: methods_models.Subject, recipe: dict) -> dict:
+def run_onnxruntime(request: Request) -> dict:
     ev.onnxruntime()
+    subject, recipe = request.subject, request.recipe
     source = subject.path()
     if recipe["kind"] == "static" and not subject.calibration:
         return {"absent": "static ranges of language models are not tried"}
@@ -119,110 +103,16 @@ def run_onnxruntime(subject: methods_models.Subject, recipe: dict) -> dict:
         return {"bits": 32.0, "quality": subject.quality(ev.Reference(source))}
     with tempfile.TemporaryDirectory() as place:
         out = Path(place, "model.onnx")
-        start = time.perf_counter()
+        clock = Clock()
         ONNX_RUNTIME[recipe["kind"]](source, out, recipe, subject)
-        seconds, peak = time.perf_counter() - start, peak_memory()
+        taken = clock.stop()
         bits = bits_per_weight(source, out)
         if bits is None:
             return {"absent": "it has nothing to quantize here"}
-        return {
-            "bits": bits,
-            "seconds": seconds,
-            "peak": peak,
-            "quality": subject.quality(ev.Reference(out)),
-        }
+        return {"bits": bits, **taken, "quality": subject.quality(ev.Reference(out))}
 
 
 # bitsandbytes
-
-
-class TorchLlama:
-    """A Llama that nibble exported, in torch, with the interface of nibble.Model.
-
-    `products` has a function for each linear layer, by its name, from [n, K] to
-    [n, N]. All else is float32.
-    """
-
-    def __init__(self, path: Path, weights: dict[str, np.ndarray], products: dict):
-        import onnx
-        import torch
-
-        model = onnx.load(path, load_external_data=False)
-        nodes = {node.name: node for node in model.graph.node}
-
-        def attributes(name: str) -> dict:
-            return {a.name: onnx.helper.get_attribute_value(a) for a in nodes[name].attribute}
-
-        attention = attributes("layers.0.attention")
-        self._heads, self._pairs = attention["q_num_heads"], attention["kv_num_heads"]
-        self._interleaved = attributes("layers.0.attention.q_rope").get("interleaved", 0)
-        self._epsilon = attributes("norm")["epsilon"]
-        self._products = products
-        self._torch = torch
-        self._weights = {
-            name: torch.from_numpy(array)
-            for name, array in weights.items()
-            if name.endswith("norm.weight") or name in ("embed.weight", "rope.cos", "rope.sin")
-        }
-        self._layers = sum(name.endswith("attention_norm.weight") for name in weights)
-        self.input_shapes = {
-            value.name: tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
-            for value in model.graph.input
-        }
-
-    def _norm(self, x, name: str):
-        scale = self._torch.rsqrt((x * x).mean(-1, keepdim=True) + self._epsilon)
-        return x * scale * self._weights[name]
-
-    def _split(self, x, heads: int):
-        """[tokens, heads * size] as [heads, tokens, size]."""
-        return x.reshape(len(x), heads, -1).transpose(0, 1)
-
-    def _rotate(self, x, positions):
-        cos, sin = (self._weights[f"rope.{part}"][positions] for part in ("cos", "sin"))
-        # Pairs are neighbours, or lie half a head apart.
-        axis = -1 if self._interleaved else -2
-        pairs = x.unflatten(-1, (-1, 2) if self._interleaved else (2, -1))
-        first, second = pairs.unbind(axis)
-        turned = first * cos - second * sin, first * sin + second * cos
-        return self._torch.stack(turned, axis).flatten(-2)
-
-    def run(self, inputs):
-        torch = self._torch
-        with torch.no_grad():
-            tokens = torch.from_numpy(inputs["input_ids"])[0]
-            positions = torch.from_numpy(inputs["position_ids"])[0]
-            x, present = self._weights["embed.weight"][tokens], {}
-            for i in range(self._layers):
-                x = x + self._attend(i, x, positions, inputs, present)
-                h = self._norm(x, f"layers.{i}.mlp_norm.weight")
-                gate = torch.nn.functional.silu(self._products[f"layers.{i}.mlp.gate"](h))
-                product = gate * self._products[f"layers.{i}.mlp.up"](h)
-                x = x + self._products[f"layers.{i}.mlp.down"](product)
-            wanted = torch.from_numpy(inputs["logit_positions"])
-            x = self._norm(x, "norm.weight")[wanted]
-            logits = x @ self._weights["embed.weight"].T
-        return {"logits": logits[None].numpy(), **present}
-
-    def _attend(self, i: int, x, positions, inputs, present):
-        torch, name = self._torch, f"layers.{i}.attention"
-        h = self._norm(x, f"layers.{i}.attention_norm.weight")
-        q, k, v = (self._products[f"{name}.{part}"](h) for part in "qkv")
-        q = self._rotate(self._split(q, self._heads), positions)
-        k = self._rotate(self._split(k, self._pairs), positions)
-        kept = []
-        for part, fresh in (("key", k), ("value", self._split(v, self._pairs))):
-            past = torch.from_numpy(inputs[f"past_key_values.{i}.{part}"])[0]
-            kept.append(torch.cat([past, fresh], 1))
-            present[f"present.{i}.{part}"] = kept[-1][None].numpy()
-        k, v = (t.repeat_interleave(self._heads // self._pairs, 0) for t in kept)
-        sees = torch.arange(k.shape[1])[None] <= positions[:, None]
-        y = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=sees)
-        return self._products[f"{name}.o"](y.transpose(0, 1).reshape(len(x), -1))
-
-
-def _is_linear(name: str) -> bool:
-    return name.startswith("layers.") and name.endswith(".weight") and "norm" not in name
 
 
 def make_4bit(weight, recipe: dict):
@@ -259,49 +149,150 @@ def make_int8(weight, recipe: dict):
     return lambda x: layer(x.half()).float(), size
 
 
-def run_bitsandbytes(subject: methods_models.Subject, recipe: dict) -> dict:
-    try:
-        import bitsandbytes  # noqa: F401
+def run_bitsandbytes(request: Request) -> dict:
+    require("bitsandbytes", "torch")
+    recipe, exported = request.recipe, Exported(request.subject.path())
+    if recipe["kind"] == "float":
+        model = exported.torch_model(exported.linear)
+        return {"bits": 32.0, "quality": request.subject.quality(model)}
+    import torch
+
+    products, size = {}, 0
+    clock = Clock()
+    for name, array in exported.linear.items():
+        make = make_int8 if recipe["kind"] == "int8" else make_4bit
+        products[name], taken = make(torch.from_numpy(array), recipe)
+        size += taken
+    answer = {"bits": 8 * size / exported.count, **clock.stop()}
+    exported.linear.clear()
+    return answer | {"quality": request.subject.quality(TorchLlama(exported, products))}
+
+
+# GPTQModel, hqq and AutoRound
+
+
+def run_gptqmodel(request: Request) -> dict:
+    # It wants two at the least, and takes half of the cores.
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(2, (os.cpu_count() or 1) // 2)))
+    require("gptqmodel", "torch", "transformers")
+    exported, recipe = Exported(request.subject.path()), request.recipe
+    with tempfile.TemporaryDirectory() as place:
+        exported.save_transformers(Path(place))
+        samples = request.samples()
+        import gptqmodel
         import torch
-    except ImportError as error:
-        raise ev.Missing(f"the Python package {error.name} is not installed") from None
-    if not subject.language:
-        return {"absent": "it has no layers of this model's kinds"}
-    source = subject.path()
-    weights = load_weights(source)
-    linear = {name: weights.pop(name) for name in list(weights) if _is_linear(name)}
-    products, size, count = {}, 0, 0
-    start = time.perf_counter()
-    for name, array in linear.items():
-        # Exported [K, N]; torch's layers hold [N, K].
-        weight = torch.from_numpy(np.ascontiguousarray(array.T))
-        if recipe["kind"] == "float":
-            product, taken = lambda x, w=weight: x @ w.T, weight.nbytes
-        else:
-            make = make_int8 if recipe["kind"] == "int8" else make_4bit
-            product, taken = make(weight, recipe)
-        products[name.removesuffix(".weight")] = product
-        size, count = size + taken, count + array.size
-    answer = {"bits": 8 * size / count}
-    if recipe["kind"] != "float":
-        answer |= {"seconds": time.perf_counter() - start, "peak": peak_memory()}
-    del linear
-    answer["quality"] = subject.quality(TorchLlama(source, weights, products))
-    return answer
+
+        clock = Clock()
+        config = gptqmodel.QuantizeConfig(
+            bits=recipe["bits"], group_size=64, sym=recipe["symmetric"], desc_act=recipe["order"],
+            # Zeros as they are, not less one, and tensors in memory.
+            format="gptq_v2", offload_to_disk=False,
+        )  # fmt: skip
+        model = gptqmodel.GPTQModel.load(place, config, dtype=torch.float32, device="cpu")
+        model.quantize([
+            {"input_ids": sample.tolist(), "attention_mask": [1] * len(sample)}
+            for sample in samples
+        ])  # fmt: skip
+        taken = clock.stop()
+        layers = dict(model.model.named_modules())
+    weights, size = {}, 0
+    for name in exported.linear:
+        layer = layers[transformers_name(name)]
+        weights[transformers_name(name)] = layer.dequantize_weight().T.float().numpy()
+        kept = [layer.qweight, layer.qzeros, layer.scales]
+        if recipe["order"]:
+            kept.append(layer.g_idx)
+        size += sum(tensor.nbytes for tensor in kept)
+    return request.judge(exported, exported.from_transformers(weights), size, taken)
 
 
-PEERS = {"onnxruntime": run_onnxruntime, "bitsandbytes": run_bitsandbytes}
+def run_hqq(request: Request) -> dict:
+    require("hqq", "torch")
+    import torch
+    from hqq.core.quantize import Quantizer
+
+    exported, recipe = Exported(request.subject.path()), request.recipe
+    weights, size = {}, 0
+    clock = Clock()
+    for name, array in exported.linear.items():
+        codes, meta = Quantizer.quantize(
+            torch.from_numpy(array), nbits=recipe["bits"], group_size=64, axis=1,
+            device="cpu", compute_dtype=torch.float32,
+        )  # fmt: skip
+        values = Quantizer.dequantize(codes, meta)
+        weights[name] = values.reshape(array.shape).numpy()
+        # It keeps scale and zero in the type of its products: here counted as halves.
+        size += array.size * recipe["bits"] / 8 + 2 * (meta["scale"].numel() + meta["zero"].numel())
+    return request.judge(exported, weights, size, clock.stop())
+
+
+def run_autoround(request: Request) -> dict:
+    require("auto_round", "torch", "transformers")
+    exported, recipe = Exported(request.subject.path()), request.recipe
+    with tempfile.TemporaryDirectory() as place:
+        exported.save_transformers(Path(place))
+        import auto_round
+        import torch
+        from transformers import AutoTokenizer, LlamaForCausalLM
+
+        clock = Clock()
+        model = LlamaForCausalLM.from_pretrained(place, dtype=torch.float32)
+        samples = torch.from_numpy(request.samples().astype(np.int64))
+        rounder = auto_round.AutoRound(
+            model, AutoTokenizer.from_pretrained(place), bits=recipe["bits"], group_size=64,
+            sym=recipe["symmetric"], iters=recipe["iterations"], device_map="cpu",
+            nsamples=len(samples), seqlen=samples.shape[1], dataset=list(samples.split(8)),
+        )  # fmt: skip
+        model, _ = rounder.quantize()
+        taken = clock.stop()
+    layers = dict(model.named_modules())
+    weights, size = {}, 0
+    for name in exported.linear:
+        layer = layers[transformers_name(name)]
+        weights[transformers_name(name)] = layer.weight.detach().float().numpy()
+        # As its own format keeps them: scales in half precision, zeros like codes.
+        groups = layer.scale.numel()
+        size += (layer.weight.numel() * recipe["bits"] + groups * (16 + recipe["bits"])) / 8
+    return request.judge(exported, exported.from_transformers(weights), size, taken)
+
+
+PEERS = {
+    "onnxruntime": run_onnxruntime,
+    "bitsandbytes": run_bitsandbytes,
+    "gptqmodel": run_gptqmodel,
+    "hqq": run_hqq,
+    "autoround": run_autoround,
+    "llama.cpp": methods_llama_cpp.run,
+}
+#: The packages whose versions are said.
+PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "bitsandbytes": "bitsandbytes",
+    "gptqmodel": "gptqmodel",
+    "hqq": "hqq",
+    "autoround": "auto-round",
+}
 
 
 def main() -> int:
-    request = json.loads(sys.argv[1])
-    subject = methods_models.find(request["subject"], methods_models.Settings(**request["settings"]))
+    given = json.loads(sys.argv[1])
+    settings = methods_models.Settings(**given["settings"])
+    peer = given["peer"]
+    # What packages print to stdout is not the answer.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    request = Request(methods_models.find(given["subject"], settings), given["recipe"], settings)
     try:
-        answer = PEERS[request["peer"]](subject, request["recipe"])
+        if peer != "onnxruntime" and not request.subject.language:
+            raise ev.Missing("it has no layers of this model's kinds")
+        answer = PEERS[peer](request)
+        if peer in PACKAGES:
+            answer["version"] = importlib.metadata.version(PACKAGES[peer])
     except ev.Missing as reason:
         answer = {"absent": str(reason)}
-    print(json.dumps(answer))
-    return 0
+    print(json.dumps(answer), file=out, flush=True)
+    # Without what packages do at the end of a process.
+    os._exit(0)
 
 
 if __name__ == "__main__":

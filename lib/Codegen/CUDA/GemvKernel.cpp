@@ -15,8 +15,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelEmitter.h"
-#include <numeric>
+#include "Epilogue.h"
+#include "WeightReader.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -32,44 +32,41 @@ class GemvEmitter {
 public:
   GemvEmitter(KernelEmitter &e, const GemvKernelOptions &options)
       : e(e), o(options), layout(options.weight.layout),
-        rows(options.rowsPerBlock), groups(options.weight.numGroups()),
-        groupLength(options.weight.group) {}
+        reader(e, options.weight), rows(options.rowsPerBlock),
+        groups(options.weight.numGroups()), groupLength(options.weight.group) {}
 
   void emit();
 
 private:
-  using Offset = Value;
-
   void readArguments();
-  void fillTable();
   /// Adds the products of a tile to the sums. The last tile may be `ragged`:
   /// the input ends in it.
   Values emitTile(Value tile, ValueRange sums, bool ragged,
                   const Values &words);
-  Values loadWords(Value tile);
+  Values loadWords(Value tile) {
+    Value at = e.at(panelCodes, e.mul(tile, layout.tileBytes()));
+    return reader.loadWords(at, lane, /*constant=*/true);
+  }
   Value loadInputPair(Value tile, int64_t step, int64_t row, bool ragged);
-  Value decode(const Values &words, int64_t j, int64_t kk, int64_t r);
   /// Applies scales and zero points to the sums of products `part` and of the
   /// input `inputSum` and adds the result to `sums`.
   void addScaled(Value group, ArrayRef<Value> part, ArrayRef<Value> inputSum,
                  MutableArrayRef<Value> sums);
   void emitResult(ValueRange sums);
 
-  bool isTable() const { return !o.weight.table.empty(); }
-  double magic() const { return double(1u << layout.bits); }
   /// The index of a sum or a part.
   size_t index(int64_t j, int64_t row) const { return j * rows + row; }
 
   KernelEmitter &e;
   const GemvKernelOptions &o;
   const WeightLayout &layout;
+  WeightReader reader;
   int64_t rows, groups, groupLength;
 
   Value codes, scales, zeros, input, bias, residual, output, numRows;
   Value thread, warp, lane, panel, firstRow;
   /// Codes of the panel, for this lane; scales of the panel, for this lane.
   Value panelCodes;
-  Value table;
   /// Offset in the input of the row, in elements.
   SmallVector<Value> rowOffsets;
 };
@@ -93,71 +90,6 @@ void GemvEmitter::readArguments() {
   for (Value constant : {codes, scales, zeros, input, bias})
     if (constant)
       e.setConstant(constant);
-}
-
-/// Every lane has a copy of the table in its own bank.
-void GemvEmitter::fillTable() {
-  table = e.at(e.sharedMemory(), o.warps * rows * warpSize * 4);
-  table = e.at(table, e.mul(lane, 4));
-  // Warps take turns with the values.
-  for (int64_t first = 0; first < 16; first += o.warps) {
-    Value value;
-    for (int64_t i = first; i < std::min<int64_t>(16, first + o.warps); ++i) {
-      Value constant = e.f32Const(o.weight.table[i]);
-      value =
-          value ? e.select(e.eq(warp, i - first), constant, value) : constant;
-    }
-    Value at = e.at(table, e.mul(e.add(warp, first), warpSize * 4));
-    if (first + o.warps <= 16)
-      e.store(value, at);
-    else
-      e.ifThen(e.lt(warp, e.num(16 - first)), [&] { e.store(value, at); });
-  }
-  e.barrier();
-}
-
-Values GemvEmitter::loadWords(Value tile) {
-  Value base = e.at(panelCodes, e.mul(tile, layout.tileBytes()));
-  Values words;
-  auto loadPlane = [&](Value plane, unsigned bits) {
-    int64_t count = WeightLayout::wordsPerLane(bits);
-    int64_t perLoad = std::min<int64_t>(4, count);
-    Value at = e.at(plane, e.mul(lane, perLoad * 4));
-    for (int64_t first = 0; first < count; first += perLoad) {
-      Value loaded =
-          e.load(e.vector(perLoad, e.i32),
-                 e.at(at, WeightLayout::getWordOffset(0, first, bits)), true);
-      for (int64_t i = 0; i < perLoad; ++i)
-        words.push_back(e.extract(loaded, i));
-    }
-  };
-  loadPlane(base, layout.lowBits());
-  if (layout.bits == 3)
-    loadPlane(e.at(base, layout.highPlane()), 1);
-  return words;
-}
-
-/// 2^b + code, or the value of the code in the table.
-Value GemvEmitter::decode(const Values &words, int64_t j, int64_t kk,
-                          int64_t r) {
-  WeightLayout::Slot low = layout.getSlot(j, kk, r, layout.lowBits());
-  Value word = words[low.word];
-  if (isTable()) {
-    // The code times the distance between values of the table.
-    Value offset = e.shift(word, 7 - int64_t(low.bit));
-    return e.load(e.f32, e.at(table, e.bitAnd(offset, 15 << 7)));
-  }
-  int64_t top = 23 - int64_t(layout.bits);
-  int64_t lowMask = (int64_t(1) << layout.lowBits()) - 1;
-  Value field = e.bitAnd(e.shift(word, top - int64_t(low.bit)), lowMask << top);
-  if (layout.bits == 3) {
-    WeightLayout::Slot high = layout.getSlot(j, kk, r, 1);
-    Value bit = words[WeightLayout::wordsPerLane(2) + high.word];
-    bit = e.bitAnd(e.shift(bit, 22 - int64_t(high.bit)), 1 << 22);
-    field = e.bitOr(field, bit);
-  }
-  int64_t exponent = (int64_t(layout.bits) + 127) << 23;
-  return e.bitcast(e.bitOr(field, e.num(exponent)), e.f32);
 }
 
 /// Elements `step` and `step` + 1 of the lane's part of a tile's input, as f32.
@@ -207,24 +139,20 @@ void GemvEmitter::addScaled(Value group, ArrayRef<Value> part,
 
   for (int64_t j = 0; j < laneChannels; ++j) {
     Value shifted, minimum;
-    if (!isTable()) {
+    if (!reader.isTable()) {
       switch (o.weight.zero) {
       case ZeroKind::None:
-        shifted = e.f32Const(magic() * 1.5);
+        shifted = e.f32Const(reader.getMagic() * 1.5);
         break;
       case ZeroKind::Integer: {
-        // 2^b + zero, put together as the codes are.
-        Value bits = e.bitAnd(e.shift(zero, -8 * j), 255);
-        bits = e.shift(bits, 23 - int64_t(layout.bits));
-        int64_t exponent = (int64_t(layout.bits) + 127) << 23;
-        shifted = e.bitcast(e.bitOr(bits, e.num(exponent)), e.f32);
+        shifted = reader.addMagic(e.bitAnd(e.shift(zero, -8 * j), 255));
         break;
       }
       case ZeroKind::Float:
-        shifted = e.fadd(e.extract(zero, j), e.f32Const(magic()));
+        shifted = e.fadd(e.extract(zero, j), e.f32Const(reader.getMagic()));
         break;
       case ZeroKind::Minimum:
-        shifted = e.f32Const(magic());
+        shifted = e.f32Const(reader.getMagic());
         minimum = e.extract(zero, j);
         break;
       }
@@ -243,10 +171,7 @@ void GemvEmitter::addScaled(Value group, ArrayRef<Value> part,
 
 Values GemvEmitter::emitTile(Value tile, ValueRange sums, bool ragged,
                              const Values &words) {
-  // What shares a scale in any tile: a divisor of the tile.
-  int64_t segment = groups == 1
-                        ? WeightLayout::tileDepth
-                        : std::gcd(groupLength, WeightLayout::tileDepth);
+  int64_t segment = reader.getSegment();
   Values results(sums.begin(), sums.end());
   size_t numParts = laneChannels * rows;
   Value zero = e.f32Const(0.0);
@@ -267,13 +192,13 @@ Values GemvEmitter::emitTile(Value tile, ValueRange sums, bool ragged,
         Value pair = loadInputPair(tile, step, row, ragged);
         for (int64_t i = 0; i < 2; ++i) {
           x.push_back(e.extract(pair, i));
-          if (!isTable())
+          if (!reader.isTable())
             inputSum[row] = e.fadd(inputSum[row], x.back());
         }
       }
       for (int64_t j = 0; j < laneChannels; ++j)
         for (int64_t i = 0; i < 2; ++i) {
-          Value weight = decode(words, j, kk, 2 * half + i);
+          Value weight = reader.decode(words, j, kk, 2 * half + i);
           for (int64_t row = 0; row < rows; ++row) {
             Value &sum = part[index(j, row)];
             sum = e.fma(weight, x[2 * row + i], sum);
@@ -307,26 +232,16 @@ void GemvEmitter::emitResult(ValueRange sums) {
   e.barrier();
 
   Value channel = e.add(e.mul(panel, WeightLayout::panelWidth), lane);
-  Value isChannel = e.lt(channel, e.num(layout.n));
+  ResultWriter writer{e,    o.epilogue, o.output, layout.n,
+                      bias, residual,   output};
   e.forLoop(warp, e.num(rows), e.num(o.warps), {}, [&](Value row, ValueRange) {
     Value outRow = e.add(firstRow, row);
-    e.ifThen(e.both(isChannel, e.lt(outRow, numRows)), [&] {
+    e.ifThen(e.lt(outRow, numRows), [&] {
       Value at = e.at(shared, e.mul(e.add(e.mul(row, warpSize), lane), 4));
       Value sum = e.load(e.f32, at);
       for (int64_t i = 1; i < o.warps; ++i)
         sum = e.fadd(sum, e.load(e.f32, e.at(at, i * rows * warpSize * 4)));
-      if (bias)
-        sum = e.fadd(sum, e.load(e.f32, e.at(bias, e.mul(channel, 4)), true));
-      sum = e.activate(o.epilogue.activation, sum);
-      int64_t size = getSize(o.output);
-      Value offset = e.wideMul(outRow, layout.n * size);
-      auto element = [&](Value base) {
-        return e.at(e.at(base, offset), e.mul(channel, size));
-      };
-      // The residual may be the output: no constant load.
-      if (residual)
-        sum = e.fadd(sum, e.toF32(e.load(e.type(o.output), element(residual))));
-      e.store(e.fromF32(sum, o.output), element(output));
+      writer.write(outRow, channel, {sum});
     });
     return Values();
   });
@@ -346,8 +261,9 @@ void GemvEmitter::emit() {
     Value at = e.min(e.add(firstRow, row), e.sub(numRows, e.num(1)));
     rowOffsets.push_back(e.wideMul(at, layout.k * getSize(o.input)));
   }
-  if (isTable())
-    fillTable();
+  if (reader.isTable())
+    reader.fillTable(e.at(e.sharedMemory(), o.warps * rows * warpSize * 4),
+                     warp, lane, o.warps);
 
   int64_t fullTiles = layout.k / WeightLayout::tileDepth;
   bool ragged = layout.k % WeightLayout::tileDepth != 0;
@@ -406,8 +322,7 @@ LaunchShape codegen::cuda::getGemvLaunch(const GemvKernelOptions &options,
   shape.grid[1] = (rows + perBlock - 1) / perBlock;
   shape.block[0] = warpSize * options.warps;
   shape.sharedBytes = options.warps * perBlock * warpSize * 4;
-  if (!options.weight.table.empty())
-    shape.sharedBytes += 16 * warpSize * 4;
+  shape.sharedBytes += WeightReader::getTableBytes(options.weight);
   return shape;
 }
 

@@ -234,6 +234,8 @@ Value KernelEmitter::toF32(Value x) {
     to = vectorType.clone(f32);
   if (x.getType() == to)
     return x;
+  if (x.getType().isInteger())
+    return arith::SIToFPOp::create(b, loc, to, x);
   return arith::ExtFOp::create(b, loc, to, x);
 }
 
@@ -277,8 +279,7 @@ Value KernelEmitter::at(Value pointer, int64_t offset) {
                              ArrayRef<LLVM::GEPArg>{int32_t(offset)});
 }
 
-/// Bytes of a scalar or a vector.
-static unsigned getBytes(Type type) {
+int64_t codegen::cuda::getBytes(Type type) {
   if (auto vectorType = dyn_cast<VectorType>(type))
     return vectorType.getNumElements() * vectorType.getElementTypeBitWidth() /
            8;
@@ -311,6 +312,72 @@ Value KernelEmitter::sharedMemory() {
 }
 
 void KernelEmitter::barrier() { NVVM::Barrier0Op::create(b, loc); }
+
+void KernelEmitter::copyAsync(Value to, Value from, int64_t size,
+                              Value available) {
+  // Whole lines of 16 bytes need not go through L1.
+  auto cache = size == 16 ? NVVM::LoadCacheModifierKind::CG
+                          : NVVM::LoadCacheModifierKind::CA;
+  NVVM::CpAsyncOp::create(b, loc, to, from, size, cache, available);
+}
+
+void KernelEmitter::commitCopies() {
+  NVVM::CpAsyncCommitGroupOp::create(b, loc);
+}
+
+void KernelEmitter::waitForCopies(int64_t pending) {
+  NVVM::CpAsyncWaitGroupOp::create(b, loc, pending);
+}
+
+//===----------------------------------------------------------------------===//
+// Warps
+//===----------------------------------------------------------------------===//
+
+Values KernelEmitter::unpackStruct(Value value) {
+  Values elements;
+  auto type = cast<LLVM::LLVMStructType>(value.getType());
+  for (size_t i = 0; i < type.getBody().size(); ++i)
+    elements.push_back(LLVM::ExtractValueOp::create(b, loc, value, i));
+  return elements;
+}
+
+Values KernelEmitter::loadMatrices(Value row) {
+  SmallVector<Type> types(4, i32);
+  Type result = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  auto shape = NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8);
+  return unpackStruct(NVVM::LdMatrixOp::create(b, loc, result, row, 4,
+                                               NVVM::MMALayout::row, shape,
+                                               NVVM::LdStMatrixEltType::B16));
+}
+
+Values KernelEmitter::mmaHalf(FloatKind kind, ValueRange a, ValueRange b2,
+                              ValueRange c) {
+  bool isHalf = kind == FloatKind::F16;
+  // The dialect has f16 as vectors and bf16 as words.
+  auto registers = [&](ValueRange words) {
+    Values values;
+    for (Value word : words)
+      values.push_back(isHalf ? bitcast(word, vector(2, f16)) : word);
+    return values;
+  };
+  SmallVector<Type> types(4, f32);
+  Type result = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  auto type = isHalf ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  return unpackStruct(NVVM::MmaOp::create(
+      b, loc, result, registers(a), registers(b2), c, {16, 8, 16}, std::nullopt,
+      std::nullopt, std::array{type, type},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col}));
+}
+
+Values KernelEmitter::mmaByte(ValueRange a, ValueRange b2, ValueRange c) {
+  SmallVector<Type> types(4, i32);
+  Type result = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  auto type = NVVM::MMATypes::s8;
+  return unpackStruct(NVVM::MmaOp::create(
+      b, loc, result, a, b2, c, {16, 8, 32}, std::nullopt,
+      NVVM::MMAIntOverflow::wrapped, std::array{type, type},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col}));
+}
 
 Value KernelEmitter::shuffleXor(Value x, int64_t distance) {
   return NVVM::ShflOp::create(b, loc, x.getType(), num(-1), x, num(distance),

@@ -23,6 +23,9 @@ namespace nibble::codegen::cuda {
 
 using Values = llvm::SmallVector<mlir::Value>;
 
+/// Bytes of a scalar or a vector.
+int64_t getBytes(mlir::Type type);
+
 class KernelEmitter {
 public:
   static constexpr unsigned globalSpace = 1;
@@ -91,7 +94,8 @@ public:
   mlir::Value exp2(mlir::Value x);
   mlir::Value exp(mlir::Value x);
   mlir::Value activate(Activation activation, mlir::Value x);
-  /// A float of any kind as f32, and f32 rounded to `kind`.
+  /// A float of any kind, or a signed integer, as f32, and f32 rounded to
+  /// `kind`.
   mlir::Value toF32(mlir::Value x);
   mlir::Value fromF32(mlir::Value x, FloatKind kind);
   mlir::Value bitcast(mlir::Value x, mlir::Type to);
@@ -113,6 +117,23 @@ public:
   mlir::Value sharedMemory();
   void barrier();
 
+  // Asynchronous copies from global to shared memory.
+  /// Copies `size` bytes, 4, 8 or 16; what is behind `available` is zero.
+  void copyAsync(mlir::Value to, mlir::Value from, int64_t size,
+                 mlir::Value available = {});
+  void commitCopies();
+  /// Waits until at most `pending` of the last commits are under way.
+  void waitForCopies(int64_t pending);
+
+  // Tensor cores. Registers are i32.
+  /// Four 8x8 matrices of halves; lanes 8i to 8i+7 give the rows of matrix i.
+  Values loadMatrices(mlir::Value row);
+  /// m16n8k16 of `kind` (f16 or bf16), f32 sums.
+  Values mmaHalf(FloatKind kind, mlir::ValueRange a, mlir::ValueRange b,
+                 mlir::ValueRange c);
+  /// m16n8k32 of s8, i32 sums.
+  Values mmaByte(mlir::ValueRange a, mlir::ValueRange b, mlir::ValueRange c);
+
   // Between the lanes of a warp.
   /// The value that lane `lane ^ distance` has.
   mlir::Value shuffleXor(mlir::Value x, int64_t distance);
@@ -128,6 +149,9 @@ public:
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
   Values ifYield(mlir::Value condition, llvm::function_ref<Values()> then,
                  llvm::function_ref<Values()> otherwise);
+
+private:
+  Values unpackStruct(mlir::Value value);
 };
 
 } // namespace nibble::codegen::cuda

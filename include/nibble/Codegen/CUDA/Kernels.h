@@ -104,6 +104,72 @@ mlir::gpu::GPUFuncOp buildGemvKernel(mlir::OpBuilder &builder,
                                      mlir::gpu::GPUModuleOp module,
                                      const GemvKernelOptions &options);
 
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+/// output[rows, n] = input[rows, k] * weight[n, k]^T on tensor cores (sm_80 and
+/// later), f32 or i32 sums. The weight's fragment chooses the instruction:
+///
+///   Half  mma.m16n8k16 of f16 or bf16; weights are made `scale * (code -
+///         zero)` in the type of the input, in registers
+///   Byte  mma.m16n8k32 of s8, 4 or 8 bits (zero points of 4-bit codes only);
+///         the input is i8 [rows, k] with an f32 scale for each row, and sums
+///         are scaled in f32, group by group
+///
+/// Tiles of input, codes, scales and zero points come by `cp.async` through
+/// `stages` buffers; those of the input are swizzled in units of 16 bytes, so
+/// that neither copies nor `ldmatrix` meet a conflict of banks.
+///
+/// Arguments: codes, scales, [zeros], input, [inputScales if Byte], [bias],
+/// [residual], output, rows: i32. With `splits` > 1 the output is a workspace
+/// f32 [splits, rows, n] that the kernel of `buildSplitSumKernel` adds up, and
+/// the epilogue is that kernel's.
+/// Grid: ceil(panels / panelsPerBlock) x ceil(rows / rowsPerBlock) x splits;
+/// block: 32 * panelsPerBlock * max(1, rowsPerBlock / 64).
+struct GemmKernelOptions {
+  std::string name = "gemm";
+  /// Rows of an input in bytes must be a multiple of 4 (better of 16).
+  KernelWeight weight;
+  FloatKind input = FloatKind::F16;
+  FloatKind output = FloatKind::F16;
+  /// 16, 32, 64 or 128.
+  int64_t rowsPerBlock = 64;
+  int64_t panelsPerBlock = 4;
+  /// At least 2.
+  int64_t stages = 4;
+  /// Blocks that share the tiles of K, for shapes with few blocks otherwise.
+  int64_t splits = 1;
+  Epilogue epilogue;
+
+  bool isByte() const { return weight.layout.fragment == Fragment::Byte; }
+};
+
+/// Why there is no such kernel; empty if there is.
+llvm::StringRef getGemmObstacle(const GemmKernelOptions &options);
+LaunchShape getGemmLaunch(const GemmKernelOptions &options, int64_t rows);
+mlir::gpu::GPUFuncOp buildGemmKernel(mlir::OpBuilder &builder,
+                                     mlir::gpu::GPUModuleOp module,
+                                     const GemmKernelOptions &options);
+
+/// output[rows, n] = epilogue(sum over splits of workspace[split, rows, n]).
+///
+/// Arguments: workspace, [bias], [residual], output, rows: i32.
+/// Grid: ceil(n / 256) x rows; block: 256.
+struct SplitSumKernelOptions {
+  std::string name = "split_sum";
+  int64_t n = 0;
+  int64_t splits = 2;
+  FloatKind output = FloatKind::F16;
+  Epilogue epilogue;
+};
+
+LaunchShape getSplitSumLaunch(const SplitSumKernelOptions &options,
+                              int64_t rows);
+mlir::gpu::GPUFuncOp buildSplitSumKernel(mlir::OpBuilder &builder,
+                                         mlir::gpu::GPUModuleOp module,
+                                         const SplitSumKernelOptions &options);
+
 } // namespace nibble::codegen::cuda
 
 #endif // NIBBLE_CODEGEN_CUDA_KERNELS_H

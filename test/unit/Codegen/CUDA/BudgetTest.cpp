@@ -77,3 +77,38 @@ TEST(Budget, Gemv) {
         c.maxRegisters);
   }
 }
+
+TEST(Budget, Gemm) {
+  struct Case {
+    unsigned bits;
+    FloatKind type;
+    Fragment fragment;
+    int64_t rows, maxRegisters;
+  };
+  // 168 registers leave three blocks of four warps on a processor.
+  for (Case c : {Case{4, FloatKind::F16, Fragment::Half, 16, 128},
+                 Case{4, FloatKind::F16, Fragment::Half, 64, 168},
+                 Case{4, FloatKind::BF16, Fragment::Half, 128, 168},
+                 Case{3, FloatKind::F16, Fragment::Half, 64, 168},
+                 Case{8, FloatKind::BF16, Fragment::Half, 64, 168},
+                 Case{8, FloatKind::F16, Fragment::Byte, 64, 168},
+                 Case{4, FloatKind::F16, Fragment::Byte, 64, 224}}) {
+    SCOPED_TRACE(std::to_string(c.bits) + " bits, " + std::to_string(c.rows) +
+                 " rows");
+    GemmKernelOptions options;
+    options.weight.layout.n = options.weight.layout.k = 4096;
+    options.weight.layout.bits = c.bits;
+    options.weight.layout.fragment = c.fragment;
+    options.weight.group =
+        c.fragment == Fragment::Byte && c.bits == 8 ? 0 : 128;
+    options.input = c.type;
+    options.rowsPerBlock = c.rows;
+    // What sm_80 has for a block, the smallest of the chips of a server.
+    EXPECT_LE(getGemmLaunch(options, 512).sharedBytes, 163 * 1024);
+    checkBudget(
+        [&](mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
+          buildGemmKernel(builder, module, options);
+        },
+        c.maxRegisters);
+  }
+}

@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelHarness.h"
+#include "ProductCheck.h"
 #include "nibble/Quantizer/Codebook.h"
 #include "gtest/gtest.h"
 
@@ -15,96 +15,19 @@ using namespace nibble;
 using namespace nibble::codegen::cuda;
 using namespace nibble::test;
 
-static double activate(Activation activation, double x) {
-  switch (activation) {
-  case Activation::None:
-    return x;
-  case Activation::Silu:
-    return x / (1 + std::exp(-x));
-  case Activation::Gelu:
-    return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-  default:
-    return std::fmax(x, 0);
-  }
-}
-
-static KernelWeight makeWeight(int64_t n, int64_t k, unsigned bits,
-                               int64_t group) {
-  KernelWeight weight;
-  weight.layout.n = n;
-  weight.layout.k = k;
-  weight.layout.bits = bits;
-  weight.group = group;
-  return weight;
-}
-
 /// Builds the kernel, runs it for `rows` rows and compares with float64.
 static void check(const GemvKernelOptions &options, int64_t rows) {
-  KernelModule module;
-  mlir::OpBuilder builder = module.builder();
-  buildGemvKernel(builder, module.get(), options);
-  auto ptx = module.toPtx("sm_80");
-  ASSERT_TRUE(bool(ptx)) << llvm::toString(ptx.takeError());
-  auto parsed = PtxModule::parse(*ptx);
-  ASSERT_TRUE(bool(parsed)) << llvm::toString(parsed.takeError());
-  PtxMachine machine(std::move(*parsed));
-
-  std::mt19937 random(7);
-  const WeightLayout &layout = options.weight.layout;
-  int64_t n = layout.n, k = layout.k;
-  RandomWeight weight(options.weight, random);
-  weight.lend(machine);
-  FloatBuffer input(options.input, rows * k), bias(FloatKind::F32, n),
-      residual(options.output, rows * n), output(options.output, rows * n);
-  input.fill(random, -1, 1);
-  bias.fill(random, -1, 1);
-  residual.fill(random, -1, 1);
-  for (size_t i = 0; i < output.size(); ++i)
-    output.set(i, NAN);
-  input.lend(machine, false);
-  bias.lend(machine, false);
-  residual.lend(machine, false);
-  output.lend(machine, true);
-
-  std::vector<uint64_t> arguments = {
-      reinterpret_cast<uint64_t>(weight.packed.data()),
-      reinterpret_cast<uint64_t>(weight.packedScales.data())};
-  if (options.weight.zero != ZeroKind::None)
-    arguments.push_back(reinterpret_cast<uint64_t>(weight.packedZeros.data()));
-  arguments.push_back(input.address());
-  if (options.epilogue.bias)
-    arguments.push_back(bias.address());
-  if (options.epilogue.residual)
-    arguments.push_back(residual.address());
-  arguments.push_back(output.address());
-  arguments.push_back(uint64_t(rows));
-  LaunchShape shape = getGemvLaunch(options, rows);
-  llvm::Error failure = machine.launch(
-      options.name, {shape.grid[0], shape.grid[1], shape.grid[2]},
-      {shape.block[0], shape.block[1], shape.block[2]}, shape.sharedBytes,
-      arguments);
-  ASSERT_FALSE(bool(failure)) << llvm::toString(std::move(failure));
-  EXPECT_EQ(machine.statistics.sharedPasses, machine.statistics.sharedAccesses);
-
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t channel = 0; channel < n; ++channel) {
-      double sum = 0, size = 0;
-      for (int64_t i = 0; i < k; ++i) {
-        double x = input.get(row * k + i);
-        sum += x * weight.values[channel * k + i];
-        size += std::fabs(x * weight.values[channel * k + i]);
-      }
-      if (options.epilogue.bias)
-        sum += bias.get(channel);
-      double expected = activate(options.epilogue.activation, sum);
-      if (options.epilogue.residual)
-        expected += residual.get(row * n + channel);
-      // Sums of f32 that are some times as large as what is left of them.
-      double bound = 4e-6 * (size + std::fabs(sum) + 0.1) +
-                     roundingError(options.output, std::fabs(expected) * 1.01);
-      ASSERT_NEAR(output.get(row * n + channel), expected, bound)
-          << "row " << row << " channel " << channel;
-    }
+  auto machine =
+      makeMachine([&](mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
+        buildGemvKernel(builder, module, options);
+      });
+  ASSERT_TRUE(machine);
+  ProductCheck product(options.weight, options.input, options.output,
+                       options.epilogue, rows);
+  product.lend(*machine);
+  launch(*machine, options.name, getGemvLaunch(options, rows),
+         product.getArguments());
+  product.compare(0);
 }
 
 TEST(Gemv, SchemesAndOddShapes) {
@@ -173,8 +96,11 @@ TEST(Gemv, CodebooksOfFourBits) {
 
 TEST(Gemv, Epilogue) {
   for (Activation activation :
-       {Activation::None, Activation::Relu, Activation::Silu, Activation::Gelu})
+       {Activation::None, Activation::Relu, Activation::Clip6,
+        Activation::Sigmoid, Activation::Silu, Activation::Gelu,
+        Activation::GeluTanh, Activation::Tanh, Activation::HardSwish})
     for (bool residual : {false, true}) {
+      SCOPED_TRACE(stringifyActivation(activation).str());
       GemvKernelOptions options;
       options.weight = makeWeight(64, 128, 4, 128);
       options.epilogue.bias = true;

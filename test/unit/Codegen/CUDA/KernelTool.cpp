@@ -21,13 +21,13 @@ using namespace nibble;
 using namespace nibble::codegen::cuda;
 
 static cl::opt<std::string> kernel("kernel", cl::init("gemv"),
-                                   cl::desc("gemv"));
+                                   cl::desc("gemv, gemm"));
 static cl::opt<std::string> emit("emit", cl::init("ptx"),
                                  cl::desc("mlir, ptx"));
 static cl::opt<std::string> chip("chip", cl::init("sm_80"));
 static cl::opt<int64_t> n("n", cl::init(4096)), k("k", cl::init(4096)),
     group("group", cl::init(128)), rows("rows", cl::init(1)),
-    warps("warps", cl::init(8));
+    warps("warps", cl::init(8)), splits("splits", cl::init(1));
 static cl::opt<unsigned> bits("bits", cl::init(4));
 static cl::opt<FloatKind>
     type("type", cl::init(FloatKind::F16), cl::desc("type of activations"),
@@ -42,12 +42,16 @@ static cl::opt<ZeroKind>
                     clEnumValN(ZeroKind::Minimum, "minimum", "")));
 static cl::opt<bool> nf4("nf4", cl::desc("codes are numbers of NF4's values"));
 
+static cl::opt<bool> bytes("bytes", cl::desc("tensor cores of bytes"));
+
 static KernelWeight getWeight() {
   KernelWeight weight;
   weight.layout.n = n;
   weight.layout.k = k;
   weight.layout.bits = bits;
   weight.group = group;
+  if (bytes)
+    weight.layout.fragment = Fragment::Byte;
   weight.zero = zero;
   if (nf4)
     weight.table = quantizer::getCodebookValues(quantizer::Codebook::NF4);
@@ -62,6 +66,19 @@ static bool build(mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
     options.rowsPerBlock = rows;
     options.warps = warps;
     buildGemvKernel(builder, module, options);
+    return true;
+  }
+  if (kernel == "gemm") {
+    GemmKernelOptions options;
+    options.weight = getWeight();
+    options.input = options.output = type;
+    options.rowsPerBlock = rows;
+    options.splits = splits;
+    if (StringRef obstacle = getGemmObstacle(options); !obstacle.empty()) {
+      errs() << obstacle << "\n";
+      return false;
+    }
+    buildGemmKernel(builder, module, options);
     return true;
   }
   return false;

@@ -248,6 +248,10 @@ Error PtxBlock::stepMma(Warp &warp, const PtxDecoded &d) {
   bool bytes = i.has("m16n8k32");
   if ((!bytes && !i.has("m16n8k16")) || !i.has("row") || !i.has("col"))
     return error(warp, 0, d, "the interpreter does not know this shape");
+  if (i.operands.size() != 4 || i.operands[0].size() != 4 ||
+      i.operands[1].size() != 4 || i.operands[2].size() != 2 ||
+      i.operands[3].size() != 4)
+    return error(warp, 0, d, "operands that the shape does not have");
   // Types come in the order D, A, B, C.
   SmallVector<PtxType> types;
   for (const std::string &word : ArrayRef(i.words).drop_front())

@@ -258,13 +258,22 @@ Error Parser::parseLine(StringRef line) {
 Expected<PtxModule> Parser::parse() {
   SmallVector<StringRef> lines;
   text.split(lines, '\n');
+  std::string pending;
   for (StringRef line : lines) {
     ++lineNumber;
     line = line.split("//").first.trim();
     if (line.empty())
       continue;
-    if (Error failure = parseLine(line))
+    // An instruction may take several lines.
+    if (inBody && !line.ends_with(";") && !line.ends_with(":") &&
+        !line.starts_with(".") && line != "{" && line != "}") {
+      pending += line.str() + " ";
+      continue;
+    }
+    pending += line.str();
+    if (Error failure = parseLine(pending))
       return std::move(failure);
+    pending.clear();
   }
   return std::move(module);
 }

@@ -18,7 +18,7 @@
 #include "nibble/Pipelines/CompileOptions.h"
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Pipelines/InitNibble.h"
-#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Size.h"
@@ -47,8 +47,11 @@ static std::string describeMethods() {
   std::string text = "how codes are found (default rtn):";
   for (const quantizer::Method *method : quantizer::getMethods())
     text += (" " + method->name + " - " + method->summary + ";").str();
-  text.pop_back();
-  return text;
+  text += " before one of them:";
+  for (const quantizer::PreparingMethod &method :
+       quantizer::getPreparingMethods())
+    text += (" " + method.name + " - " + method.summary + ";").str();
+  return text + " as in --method=awq,gptq; alone, rtn follows";
 }
 
 namespace {
@@ -193,6 +196,22 @@ struct CommandLine {
       cl::desc("gptq: columns with large inputs first inside of each group "
                "(default true)"),
       cl::init(defaults.gptq.groupAware), cl::cat(quantization)};
+  cl::opt<int64_t> awqPoints{
+      "awq-points",
+      cl::desc("awq: exponents of scales that are tried (default 20)"),
+      cl::value_desc("N"), cl::init(defaults.awq.points),
+      cl::cat(quantization)};
+  cl::opt<bool> awqClip{
+      "awq-clip",
+      cl::desc("awq: look for limits of weights that rtn rounds (default "
+               "true)"),
+      cl::init(defaults.awq.clip), cl::cat(quantization)};
+  cl::opt<std::string> smoothQuantAlpha{
+      "smoothquant-alpha",
+      cl::desc("smoothquant: part of the outliers that goes into weights, from "
+               "0 to 1 (default 0.5), or auto: the best of each layer"),
+      cl::value_desc("X"), cl::init(defaults.smoothQuantAlpha),
+      cl::cat(quantization)};
   cl::opt<std::string> activationType{
       "activation-type",
       cl::desc("codes of W8A8 activations: uint8 (default) or int8"),
@@ -329,6 +348,9 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.configFile = config;
   options.allowUnfused = allowUnfused;
   options.calibrationFile = calibration;
+  options.awq.points = awqPoints;
+  options.awq.clip = awqClip;
+  options.smoothQuantAlpha = smoothQuantAlpha;
   options.gptq.dampPercent = dampPercent;
   options.gptq.dampIncrement = dampAutoIncrement;
   options.gptq.blockSize = blockSize;

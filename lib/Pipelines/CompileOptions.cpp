@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Pipelines/CompileOptions.h"
-#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/Outliers.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Report.h"
@@ -94,21 +94,23 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
     if (llvm::Expected<SchemeName> name = parseSchemeName(value); !name)
       return llvm::createStringError("--" + option + ": " +
                                      llvm::toString(name.takeError()));
-  if (!lookupMethod(options.method)) {
-    std::string names;
-    for (const Method *method : getMethods())
-      names += (names.empty() ? "" : ", ") + method->name.str();
-    return llvm::createStringError("--method=" + options.method +
-                                   " is not available in this build: expected "
-                                   "one of " +
-                                   names);
-  }
+  llvm::Expected<MethodChain> methods = MethodChain::parse(options.method);
+  if (!methods)
+    return llvm::createStringError("--method: " +
+                                   llvm::toString(methods.takeError()));
+  if (llvm::Error error = methods->verify())
+    return llvm::createStringError("--method: " +
+                                   llvm::toString(std::move(error)));
   if (options.scaleRule != "default" && !symbolizeScaleRule(options.scaleRule))
     return llvm::createStringError("unknown value '" + options.scaleRule +
                                    "' of --scale-rule: expected absmax, mse, "
                                    "signed-max or full-range");
   if (llvm::Error error = options.gptq.verify())
     return llvm::createStringError("--" + llvm::toString(std::move(error)));
+  if (llvm::Error error = options.awq.verify())
+    return llvm::createStringError("--" + llvm::toString(std::move(error)));
+  if (auto alpha = SmoothQuantOptions::parse(options.smoothQuantAlpha); !alpha)
+    return llvm::createStringError("--" + llvm::toString(alpha.takeError()));
   if (auto value = parseOutlierThreshold(options.outlierThreshold); !value)
     return llvm::createStringError("--outlier-threshold is " +
                                    llvm::toString(value.takeError()));

@@ -108,6 +108,11 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.config = options.configFile;
   quantize.allowUnfused = options.allowUnfused;
   quantize.calibration = options.calibrationFile;
+  quantize.scales =
+      llvm::formatv("awq-points={0} awq-clip={1} smoothquant-alpha={2}",
+                    options.awq.points, options.awq.clip,
+                    options.smoothQuantAlpha)
+          .str();
   const quantizer::GPTQOptions &gptq = options.gptq;
   quantize.gptq =
       llvm::formatv("damp-percent={0:f17} damp-auto-increment={1:f17} "

@@ -94,6 +94,9 @@ void nibble::buildQuantizePipeline(
     methods(passes);
   std::string calibration = getPathOption("calibration", options.calibration);
   // Where a method runs the model, layers of others are served on the way.
+  if (options.calibration.empty())
+    add(passes, "nibble-quantize-blocks{" + options.gptq.getValue() + " " +
+                    options.scales.getValue() + "}");
   add(passes,
       "nibble-quantize-gptq{" + options.gptq.getValue() + calibration + "}");
   add(passes, llvm::formatv("nibble-quantize-rtn,nibble-quantize-hqq,"

@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ConfigMatcher.h"
-#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Suggest.h"
 #include "nibble/Support/YAMLReader.h"
@@ -103,18 +103,19 @@ bool QuantizationConfig::Reader::readList(
 
 bool QuantizationConfig::Reader::readMethod(const Entry &entry,
                                             LayerOptions &options) {
-  std::string name;
-  if (!readString(entry.value, "'method'", name))
+  std::vector<std::string> names;
+  if (!readList(entry, names, [](StringRef) -> llvm::Error {
+        return llvm::Error::success();
+      }))
     return false;
-  if (!quantizer::lookupMethod(name)) {
-    llvm::SmallVector<StringRef> names;
-    for (const quantizer::Method *method : quantizer::getMethods())
-      names.push_back(method->name);
-    return fail(entry.value, "unknown method '" + name + "': expected one of " +
-                                 llvm::join(names, ", ") +
-                                 suggestNearest(name, names));
-  }
-  options.method = name;
+  // "awq,gptq", as on the command line, is two names.
+  auto chain = quantizer::MethodChain::parse(llvm::join(names, ","));
+  if (!chain)
+    return fail(entry.value, llvm::toString(chain.takeError()));
+  if (llvm::Error unknown = chain->verify())
+    return fail(entry.value, llvm::toString(std::move(unknown)));
+  options.method = chain->method;
+  options.prepare = chain->prepare;
   return true;
 }
 

@@ -56,8 +56,10 @@ quantizer::QuantizationScheme LayerChoice::getScheme() const {
 void LayerOptions::applyTo(LayerChoice &choice) const {
   if (scheme)
     choice.scheme = *scheme;
-  if (method)
+  if (method) {
     choice.method = *method;
+    choice.prepare = prepare;
+  }
   if (groupSize)
     choice.groupSize = *groupSize;
   if (symmetric)
@@ -247,8 +249,11 @@ static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
     os << indent << "skip: true\n";
   else if (options.scheme)
     os << indent << "scheme: " << *options.scheme << '\n';
-  if (options.method)
+  if (options.method && options.prepare.empty())
     os << indent << "method: " << *options.method << '\n';
+  else if (options.method)
+    os << indent << "method: [" << llvm::join(options.prepare, ", ") << ", "
+       << *options.method << "]\n";
   if (options.groupSize)
     os << indent << "group-size: " << *options.groupSize << '\n';
   if (options.symmetric)

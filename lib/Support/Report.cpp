@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/Report.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/AtomicFile.h"
 #include "nibble/Support/QuantizationConfig.h"
@@ -241,8 +242,15 @@ static ConfigRule makeRule(const LayerReport &layer) {
   rule.options.scheme = layer.scheme;
   if (!layer.isQuantized())
     return rule;
-  if (!layer.method.empty())
-    rule.options.method = layer.method;
+  if (!layer.method.empty()) {
+    // A plugin may have a method that names itself as it likes.
+    auto chain = quantizer::MethodChain::parse(layer.method);
+    if (!chain)
+      llvm::consumeError(chain.takeError());
+    rule.options.method = chain ? chain->method : layer.method;
+    if (chain)
+      rule.options.prepare = chain->prepare;
+  }
   if (layer.groupSize == -1 || layer.groupSize > 0)
     rule.options.groupSize = layer.groupSize;
   rule.options.symmetric = layer.symmetric;

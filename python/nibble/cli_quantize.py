@@ -17,6 +17,9 @@ from .errors import NibbleError
 from .export import DecoderOptions, export_model
 from .fetch import PUBLISHED, fetch
 
+#: Methods for which the compiler runs the model itself, block by block.
+_RUN_BY_THE_COMPILER = {"awq", "smoothquant", "gptq", "autoround"}
+
 #: What a tokenizer is made of, beside an exported model.
 _TOKENIZER_FILES = (".json", ".jinja", ".bin", ".txt")
 
@@ -53,15 +56,17 @@ def _find_values(args: argparse.Namespace, key: str) -> set[str]:
     except OSError as error:
         raise NibbleError(f"{args.config}: cannot read: {error.strerror}") from error
     text = re.sub(r"(^|\s)#.*", "", text)
-    pattern = rf"""(?:^|[\s,{{"'-]){key}["']?\s*:\s*["']?([\w-]+)"""
-    return set(re.findall(pattern, text, re.MULTILINE))
+    value = r"""\[[^\]]*\]|(?:\s*-\s+[\w"'-]+)+|["'][^"'\n]*["']|[\w,-]+"""
+    pattern = rf"""(?:^|[\s,{{"'-]){key}["']?\s*:\s*({value})"""
+    found = re.findall(pattern, text, re.MULTILINE)
+    return {name for text in found for name in re.findall(r"\w[\w-]*", text)}
 
 
 def _use_data(args: argparse.Namespace, model: Path, folder: Path) -> list[str]:
     """Options of nibble-compile that give it what --data says, which may be run here."""
-    methods = {args.method, *_find_values(args, "method")}
+    methods = {*(args.method or "").split(","), *_find_values(args, "method")}
     schemes = {args.quantize, *_find_values(args, "scheme")}
-    if "gptq" in methods and "W8A8" not in schemes:
+    if methods & _RUN_BY_THE_COMPILER and "W8A8" not in schemes:
         # The compiler runs the model itself, block by block: the layers behind make up for the
         # errors of those before.
         found = [f"--data={path}" for path in find_data(model, args.data, folder)]
@@ -112,7 +117,7 @@ def add_verb(verbs: argparse._SubParsersAction) -> None:
         f"name ({', '.join(PUBLISHED)})")  # fmt: skip
     add("-o", "--output", required=True, metavar="OUT.so")
     add("--quantize", required=True, metavar="SCHEME", help="W4A16, W8A8, NF4, Q4_K, ...")
-    add("--method", help="rtn, gptq, hqq, ...")
+    add("--method", help="rtn, gptq, hqq, ..., or one after the other: awq,gptq")
     add("--group-size", type=int, metavar="N")
     add("--asymmetric", action="store_true", help="zero points")
     add("--scale-type", choices=("f16", "bf16", "f32"))

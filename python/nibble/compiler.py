@@ -33,7 +33,7 @@ class Rule:
     regex: str | Sequence[str] | None = None
     operator: str | Sequence[str] | None = None
     scheme: str | None = None
-    method: str | None = None
+    method: str | Sequence[str] | None = None
     group_size: int | None = None
     symmetric: bool | None = None
     scale_type: str | None = None
@@ -68,8 +68,9 @@ class QuantizationConfig:
 
     scheme: str = "none"
     """none, W8A16, W4A16, W3A16, W2A16, NF4, ...: bits of weights and activations."""
-    method: str | None = None
-    """How codes are found: rtn, ...; None for the compiler's choice."""
+    method: str | Sequence[str] | None = None
+    """How codes are found: rtn, ..., or one after the other: ("awq", "gptq"); None for the
+    compiler's choice."""
     group_size: int | None = None
     """Weights along the contraction that share a scale; -1 for an output channel.
     None is 128, and 64 for NF4 and FP4."""
@@ -108,7 +109,8 @@ class QuantizationConfig:
         if self.double_quant:
             found.append("--double-quant")
         if self.method:
-            found.append(f"--method={self.method}")
+            names = [self.method] if isinstance(self.method, str) else self.method
+            found.append(f"--method={','.join(names)}")
         if self.head:
             found.append(f"--head={self.head}")
         return found

@@ -11,6 +11,7 @@
 
 #include "mlir/Support/LLVM.h"
 #include "nibble/Quantizer/GPTQ.h"
+#include "nibble/Quantizer/ScaleMethods.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -74,6 +75,9 @@ struct CompileOptions {
   std::string configFile;
   bool allowUnfused = false;
   quantizer::GPTQOptions gptq;
+  quantizer::AWQOptions awq;
+  /// A number from 0 to 1, or "auto".
+  std::string smoothQuantAlpha = "0.5";
   /// Statistics that nibble-calibrate wrote.
   std::string calibrationFile;
   /// Codes of activations with static scales, as ONNX Runtime's quantizer calls

@@ -70,6 +70,11 @@ struct QuantizePipelineOptions
   Option<std::string> gptq{
       *this, "gptq", llvm::cl::desc("options of the pass nibble-quantize-gptq"),
       llvm::cl::init("")};
+  Option<std::string> scales{
+      *this, "scales",
+      llvm::cl::desc("options of awq and smoothquant, as of the pass "
+                     "nibble-quantize-blocks"),
+      llvm::cl::init("")};
   Option<bool> allowUnfused{
       *this, "allow-unfused",
       llvm::cl::desc("unfused weights are a remark, not an error"),

@@ -25,7 +25,9 @@ namespace nibble {
 struct LayerChoice {
   /// An available name of `quantizer::getSchemeNames`; "none" keeps floats.
   std::string scheme = "none";
+  /// What chooses codes, and what prepares the weight before.
   std::string method = "rtn";
+  std::vector<std::string> prepare;
   /// Absent: 128, and 64 for NF4 and FP4.
   std::optional<int64_t> groupSize;
   bool symmetric = true;
@@ -50,6 +52,8 @@ struct LayerChoice {
 struct LayerOptions {
   std::optional<std::string> scheme;
   std::optional<std::string> method;
+  /// With a method: what comes before it.
+  std::vector<std::string> prepare;
   std::optional<int64_t> groupSize;
   std::optional<bool> symmetric;
   std::optional<quantizer::ScaleType> scaleType;
@@ -85,9 +89,10 @@ struct ConfigRule {
 ///       - operator: Conv
 ///         asymmetric: true
 ///
-/// Options: scheme, method, group-size, symmetric, asymmetric, scale-type,
-/// scale-rule, outlier-threshold, double-quant (or double_quant), skip. Rules
-/// apply in order, a later one wins.
+/// A method may be a list: [awq, gptq]. Options: scheme, method, group-size,
+/// symmetric, asymmetric, scale-type, scale-rule, outlier-threshold,
+/// double-quant (or double_quant), skip. Rules apply in order, a later one
+/// wins.
 class QuantizationConfig {
 public:
   QuantizationConfig();

@@ -61,6 +61,13 @@ protected:
         op->setAttr(requestAttrName, request.toAttr(&builder.context));
     });
   }
+  mlir::FailureOr<QuantizationCounts> quantize(llvm::StringRef method,
+                                               BlockRunner &runner,
+                                               SequentialMethod &sequential) {
+    SequentialMethods methods;
+    methods.layers[method] = &sequential;
+    return quantizeSequentially(*module, runner, methods);
+  }
   std::string print(mlir::ModuleOp module) {
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -81,7 +88,7 @@ TEST_F(SequentialTest, RoundingIsTheSameInAnyOrder) {
   ASSERT_TRUE(runner) << errors;
   assign(*module, "rtn");
   Rounding rounding;
-  counts = quantizeSequentially(*module, "rtn", *runner, rounding);
+  counts = quantize("rtn", *runner, rounding);
   ASSERT_TRUE(succeeded(counts)) << errors;
   EXPECT_EQ(counts->quantized, 6);
   EXPECT_EQ(counts->otherMethods, 0);
@@ -110,7 +117,7 @@ TEST_F(SequentialTest, OtherMethodsAreServedOnTheWay) {
     op->setAttr(requestAttrName, (*request)->toAttr(&builder.context));
   });
   Rounding rounding;
-  auto counts = quantizeSequentially(*module, "mine", *runner, rounding);
+  auto counts = quantize("mine", *runner, rounding);
   ASSERT_TRUE(succeeded(counts)) << errors;
   EXPECT_EQ(counts->quantized, 5);
   EXPECT_EQ(counts->otherMethods, 1);
@@ -148,7 +155,7 @@ TEST_F(SequentialTest, ImportanceIsThatOfTheStage) {
     op->setAttr(requestAttrName, request.toAttr(&builder.context));
   });
   Rounding rounding;
-  auto counts = quantizeSequentially(*module, "mine", *runner, rounding);
+  auto counts = quantize("mine", *runner, rounding);
   ASSERT_TRUE(succeeded(counts)) << errors;
   EXPECT_EQ(counts->quantized, 6);
   // The stage of "0.d" alone is none of "mine".
@@ -186,7 +193,7 @@ TEST_F(SequentialTest, ErrorsNameTheLayer) {
   assign(*module, "mine");
   Rounding rounding;
   rounding.failing = "0.d";
-  EXPECT_TRUE(failed(quantizeSequentially(*module, "mine", *runner, rounding)));
+  EXPECT_TRUE(failed(quantize("mine", *runner, rounding)));
   EXPECT_EQ(errors, "layer \"0.d\": no\n");
 }
 

@@ -7,8 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/QuantizationConfig.h"
-#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
+#include "llvm/ADT/StringExtras.h"
 #include "gtest/gtest.h"
 #include <random>
 
@@ -163,6 +164,9 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
       {"default: {method: rtm}\n",
        "q.yaml:1:19: unknown method 'rtm': "
        "expected one of @methods; did you mean 'rtn'?"},
+      {"default: {method: [gptq, awq]}\n",
+       "q.yaml:1:19: method 'gptq' chooses codes and has to come last: 'awq' "
+       "behind it would find none to change"},
       {"default: {group-size: 0}\n",
        "q.yaml:1:23: 'group-size' is '0': expected a number of weights, or -1 "
        "for one group per output channel"},
@@ -196,12 +200,17 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "q.yaml:3:1: a configuration is one document"},
   };
   // What there is to choose from.
-  std::string schemes, methods;
+  std::string schemes;
+  llvm::SmallVector<llvm::StringRef> names;
   for (const quantizer::SchemeName &scheme : quantizer::getSchemeNames())
     if (scheme.available)
       schemes += (schemes.empty() ? "" : ", ") + scheme.name.str();
   for (const quantizer::Method *method : quantizer::getMethods())
-    methods += (methods.empty() ? "" : ", ") + method->name.str();
+    names.push_back(method->name);
+  for (auto &method : quantizer::getPreparingMethods())
+    names.push_back(method.name);
+  llvm::sort(names);
+  std::string methods = llvm::join(names, ", ");
   for (auto [text, message] : cases) {
     std::string expected = message;
     for (auto [mark, names] :
@@ -281,6 +290,32 @@ TEST(QuantizationConfigTest, WrittenFilesReadBack) {
   EXPECT_EQ(back.resolve({}, {"a.x[b]c"}, "MatMul").scheme, "W4A16");
   EXPECT_EQ(back.resolve({}, {"model.layers.0.mlp.up"}, "MatMul").groupSize,
             -1);
+}
+
+/// A rule that names methods replaces all of those before it.
+TEST(QuantizationConfigTest, MethodsInALine) {
+  QuantizationConfig config = parseOrFail(R"(
+default: {method: [awq, gptq]}
+rules:
+  - {layers: a, method: smoothquant}
+  - {layers: b, method: "smoothquant, gptq"}
+  - {layers: c, method: rtn}
+)");
+  auto describe = [&](llvm::StringRef layer) {
+    LayerChoice choice =
+        config.resolve(makeCommandLine("W4A16"), {layer}, "MatMul");
+    return llvm::join(choice.prepare, " ") + " " + choice.method;
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(describe("a"), "smoothquant rtn");
+    EXPECT_EQ(describe("b"), "smoothquant gptq");
+    EXPECT_EQ(describe("c"), " rtn");
+    EXPECT_EQ(describe("d"), "awq gptq");
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    config.write(os);
+    config = parseOrFail(text);
+  }
 }
 
 TEST(QuantizationConfigTest, MissingFile) {

@@ -14,8 +14,10 @@
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
 #include "nibble/Quantizer/GGUF.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/QuantizationConfig.h"
+#include "llvm/ADT/StringExtras.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_NIBBLEASSIGNSCHEMESPASS
@@ -146,7 +148,11 @@ private:
              << "outlier-threshold " << llvm::toString(threshold.takeError());
     layerChoice.outlierThreshold = *threshold;
     layerChoice.scheme = scheme;
-    layerChoice.method = method;
+    auto chain = quantizer::MethodChain::parse(method);
+    if (!chain)
+      return report(chain.takeError());
+    layerChoice.method = chain->method;
+    layerChoice.prepare = chain->prepare;
     if (groupSize != 0)
       layerChoice.groupSize = groupSize;
     layerChoice.symmetric = symmetric;
@@ -189,12 +195,13 @@ private:
 
     QuantizationRequest request;
     request.method = choice.method;
+    request.prepare = choice.prepare;
     request.scheme = choice.getScheme();
     if (request.scheme.dynamicActivations)
       keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;
     useTypeForRows(op, request.scheme, columns);
-    if (llvm::Error error = request.scheme.verify()) {
+    if (llvm::Error error = verify(op, request)) {
       emitError(op.getLoc(), "layer \"")
           << op.getLayerName() << "\": " << llvm::toString(std::move(error));
       isValid = false;
@@ -212,6 +219,21 @@ private:
     }
     op->setAttr(requestAttrName, request.toAttr(&getContext()));
     ++numRequested;
+  }
+
+  static llvm::Error verify(QuantizableOpInterface op,
+                            QuantizationRequest &request) {
+    if (llvm::Error error = request.scheme.verify())
+      return error;
+    if (!request.prepare.empty() && !op.getActivationInput()) {
+      emitRemark(op.getLoc(), "layer \"")
+          << op.getLayerName() << "\" is quantized without "
+          << llvm::join(request.prepare, ", ")
+          << ": a table of rows is not multiplied with activations";
+      request.prepare.clear();
+    }
+    return quantizer::MethodChain{request.prepare, request.method}.supports(
+        request.scheme);
   }
 
   /// Rows that are not whole super-blocks get another type of GGUF files.

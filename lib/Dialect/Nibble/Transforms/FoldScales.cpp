@@ -96,6 +96,7 @@ public:
   /// True if `value`, which nothing else reads, can be divided.
   bool plan(Value value, int64_t dim);
   LogicalResult apply();
+  ArrayRef<QuantizableOpInterface> getLayers() const { return layers; }
 
 private:
   bool planGeneric(linalg::GenericOp op, int64_t dim);
@@ -266,18 +267,10 @@ LogicalResult verifyLayer(QuantizableOpInterface op, ArrayRef<float> scales) {
   auto fail = [&]() {
     return emitError(op.getLoc(), "layer \"") << op.getLayerName() << "\": ";
   };
-  Value input = op.getActivationInput();
-  auto conv = dyn_cast<ConvOp>(op.getOperation());
-  if (!input || !isa<MatMulOp, ConvOp>(op.getOperation()) ||
-      !getElementTypeOrSelf(input).isF32() || (conv && conv.getGroup() != 1))
-    return fail() << "scales of input channels are for matrix products and "
-                     "convolutions of one group with float32 activations";
-  if (op.getQuantizationScheme() ||
-      !isFloatConstant(op.getWeightOperand().get()))
-    return fail() << "scales of input channels need a weight that is a float32 "
-                     "constant";
-  int64_t channels =
-      conv ? conv.getWeightShape()[1] : op.getWeightView().columns;
+  std::string objection = getObjectionToScales(op);
+  if (!objection.empty())
+    return fail() << objection;
+  int64_t channels = getNumInputChannels(op);
   if (channels != static_cast<int64_t>(scales.size()))
     return fail() << "expected " << channels
                   << " scales, one for each input channel, got "
@@ -323,8 +316,27 @@ struct NibbleFoldScalesPass
 
 } // namespace
 
+std::string getObjectionToScales(QuantizableOpInterface op) {
+  Value input = op.getActivationInput();
+  auto conv = dyn_cast<ConvOp>(op.getOperation());
+  if (!input || !isa<MatMulOp, ConvOp>(op.getOperation()) ||
+      !getElementTypeOrSelf(input).isF32() || (conv && conv.getGroup() != 1))
+    return "scales of input channels are for matrix products and convolutions "
+           "of one group with float32 activations";
+  if (op.getQuantizationScheme() ||
+      !isFloatConstant(op.getWeightOperand().get()))
+    return "scales of input channels need a weight that is a float32 constant";
+  return "";
+}
+
+int64_t getNumInputChannels(QuantizableOpInterface op) {
+  auto conv = dyn_cast<ConvOp>(op.getOperation());
+  return conv ? conv.getWeightShape()[1] : op.getWeightView().columns;
+}
+
 FailureOr<FoldedInto> foldInputScales(ArrayRef<QuantizableOpInterface> layers,
-                                      ArrayRef<float> scales) {
+                                      ArrayRef<float> scales,
+                                      OutputScales *outputScales) {
   for (QuantizableOpInterface op : layers)
     if (failed(verifyLayer(op, scales)))
       return failure();
@@ -344,6 +356,13 @@ FailureOr<FoldedInto> foldInputScales(ArrayRef<QuantizableOpInterface> layers,
     if (failed(divider.apply()))
       return failure();
     folded = FoldedInto::Producer;
+    for (Operation *producer : divider.getLayers())
+      if (outputScales) {
+        std::vector<float> &known = (*outputScales)[producer];
+        known.resize(scales.size(), 1);
+        for (auto [product, scale] : llvm::zip_equal(known, scales))
+          product *= scale;
+      }
   } else {
     OpBuilder b(first);
     if (Operation *def = input.getDefiningOp())

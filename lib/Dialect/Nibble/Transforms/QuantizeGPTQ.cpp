@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SequentialMethods.h"
 #include "nibble/Dialect/Nibble/Transforms/Passes.h"
 
 #include "nibble/Calibration/Statistics.h"
@@ -247,7 +248,6 @@ struct NibbleQuantizeGPTQPass
 private:
   LogicalResult run();
   FailureOr<QuantizationCounts> quantizeByFile(LayerQuantizer &layers);
-  LogicalResult roundTables();
   void count(const QuantizationCounts &counts) {
     numWeightsQuantized += counts.quantized;
     bytesSaved += counts.bytesSaved;
@@ -279,59 +279,27 @@ LogicalResult NibbleQuantizeGPTQPass::run() {
     return emitError(module.getLoc()) << llvm::toString(std::move(error));
   if (findLayers(module).empty())
     return success();
-  if (failed(roundTables()))
+  FailureOr<QuantizationCounts> tables = roundTables(module, {"gptq"});
+  if (failed(tables))
     return failure();
+  count(*tables);
+  if (findLayers(module).empty())
+    return success();
 
+  // With samples, the pass that runs the model has served what it can reach.
+  if (BlockRunnerScope::getCurrent() && calibration.empty())
+    return emitError(findLayers(module).front().getLoc(), "layer \"")
+           << findLayers(module).front().getLayerName()
+           << "\": its inputs can't be computed apart from the rest of the "
+              "model; give this layer another method by a rule, or use "
+              "--calibration";
   LayerQuantizer layers(options);
-  const BlockRunnerFactory *factory = BlockRunnerScope::getCurrent();
-  if (factory && calibration.empty()) {
-    auto runner = (*factory)(module, {});
-    if (failed(runner))
-      return failure();
-    StageHessians stages(layers);
-    FailureOr<QuantizationCounts> counts =
-        quantizeSequentially(module, "gptq", **runner, stages);
-    if (failed(counts))
-      return failure();
-    count(*counts);
-    for (QuantizableOpInterface op : findLayers(module))
-      return emitError(op.getLoc(), "layer \"")
-             << op.getLayerName()
-             << "\": its inputs can't be computed apart from the rest of the "
-                "model; give this layer another method by a rule, or use "
-                "--calibration";
-  } else {
-    FailureOr<QuantizationCounts> counts = quantizeByFile(layers);
-    if (failed(counts))
-      return failure();
-    count(*counts);
-  }
-  layers.report();
-  numFallbacks += layers.numFallbacks;
-  return success();
-}
-
-/// A table of rows is not multiplied with inputs.
-LogicalResult NibbleQuantizeGPTQPass::roundTables() {
-  SmallVector<QuantizableOpInterface> tables;
-  for (QuantizableOpInterface op : findLayers(getOperation())) {
-    if (op.getActivationInput())
-      continue;
-    tables.push_back(op);
-    emitRemark(op.getLoc(), "layer \"")
-        << op.getLayerName() << "\" is rounded to nearest: a table of rows is "
-        << "not multiplied with inputs";
-  }
-  FailureOr<QuantizationCounts> counts = quantizeWeights(
-      getOperation(), tables,
-      [](QuantizableOpInterface, const quantizer::WeightView &weight,
-         QuantizedWeight &result) {
-        return quantizer::quantizeRTN(weight, result.scheme, result.codes,
-                                      result.scales, result.zeros);
-      });
+  FailureOr<QuantizationCounts> counts = quantizeByFile(layers);
   if (failed(counts))
     return failure();
   count(*counts);
+  layers.report();
+  numFallbacks += layers.numFallbacks;
   return success();
 }
 
@@ -379,5 +347,23 @@ NibbleQuantizeGPTQPass::quantizeByFile(LayerQuantizer &layers) {
   return quantizeWeights(module, "gptq", quantize);
 }
 
+/// Owns what it makes of samples.
+class GPTQMethod : public StageHessians {
+public:
+  explicit GPTQMethod(std::unique_ptr<LayerQuantizer> layers)
+      : StageHessians(*layers), layers(std::move(layers)) {}
+  void report() override { layers->report(); }
+
+private:
+  std::unique_ptr<LayerQuantizer> layers;
+};
+
 } // namespace
+
+std::unique_ptr<SequentialMethod>
+createGPTQMethod(const quantizer::GPTQOptions &options) {
+  return std::make_unique<GPTQMethod>(
+      std::make_unique<LayerQuantizer>(options));
+}
+
 } // namespace nibble

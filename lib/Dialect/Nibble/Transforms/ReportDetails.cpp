@@ -12,6 +12,7 @@
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Quantizer/Histogram.h"
 #include "nibble/Quantizer/OutputError.h"
+#include "nibble/Quantizer/ScaleSearch.h"
 
 using namespace mlir;
 
@@ -90,7 +91,7 @@ ReportDetails::addOutputError(const calibration::LayerStatistics &layer,
 LogicalResult ReportDetails::add(ArrayAttr names, int64_t groups,
                                  const quantizer::WeightView &before,
                                  const quantizer::QuantizedWeight &quantized,
-                                 LayerReport &report) {
+                                 LayerReport &report, ArrayRef<float> scales) {
   if (!wanted)
     return success();
   std::vector<float> after(before.rows * before.cols);
@@ -101,8 +102,21 @@ LogicalResult ReportDetails::add(ArrayAttr names, int64_t groups,
   if (!statistics && failed(readStatistics()))
     return failure();
   const calibration::LayerStatistics *layer = findLayer(*statistics, names);
-  return layer ? addOutputError(*layer, groups, before, after, report)
-               : success();
+  if (!layer)
+    return success();
+  if (scales.empty())
+    return addOutputError(*layer, groups, before, after, report);
+  // The file knows the activations as they were before they were divided.
+  std::vector<float> inverse, original;
+  for (float scale : scales)
+    inverse.push_back(1 / scale);
+  original = quantizer::scaleColumns(before, inverse);
+  for (auto [i, value] : llvm::enumerate(after))
+    value *= inverse[i % inverse.size()];
+  auto view = quantizer::WeightView::rowMajor(
+      reinterpret_cast<const char *>(original.data()), before.rows,
+      before.cols);
+  return addOutputError(*layer, groups, view, after, report);
 }
 
 } // namespace nibble

@@ -205,30 +205,14 @@ void remarkRepeatedScales(QuantizableOpInterface op,
 FailureOr<WeightQuantizer::Entry>
 WeightQuantizer::create(QuantizableOpInterface op,
                         const QuantizationRequest &request) {
+  FailureOr<LayerWeight> read = readWeight(op);
+  if (failed(read))
+    return failure();
   Value weight = op.getWeightOperand().get();
-  FailureOr<ConstantData> data = ConstantData::get(weight);
-  if (failed(data))
-    return emitError(op.getLoc(), "layer \"")
-           << op.getLayerName() << "\": the weight is not a constant that can "
-           << "be read; keep this layer float with a 'skip' rule";
   auto type = cast<RankedTensorType>(weight.getType());
+  const quantizer::WeightView &source = read->view;
 
-  // Float32 is read where it lies; other floats are converted, one weight.
-  ConstantData elements = data->expanded();
-  std::vector<float> converted;
-  WeightView view = op.getWeightView();
-  quantizer::WeightView source{elements.getBytes().data(), view.rows,
-                               view.columns, view.rowStride, view.columnStride};
-  if (!type.getElementType().isF32()) {
-    converted.resize(type.getNumElements());
-    if (failed(elements.readFloats(0, converted)))
-      return emitError(op.getLoc(), "layer \"")
-             << op.getLayerName() << "\": expected a weight of floats, got "
-             << type;
-    source.data = reinterpret_cast<const char *>(converted.data());
-  }
-
-  quantizer::QuantizedWeight result(request.scheme, view.rows, view.columns);
+  quantizer::QuantizedWeight result(request.scheme, source.rows, source.cols);
   if (llvm::Error error = quantize(op, source, result))
     return emitError(op.getLoc(), "layer \"")
            << op.getLayerName() << "\": " << llvm::toString(std::move(error));
@@ -257,7 +241,8 @@ WeightQuantizer::create(QuantizableOpInterface op,
   LayerReport report;
   report.scheme = getUserName(request.scheme, scheme);
   report.outlierThreshold = request.scheme.outlierThreshold;
-  report.method = request.method;
+  report.method =
+      quantizer::MethodChain{request.prepared, request.method}.str();
   report.groupSize = request.scheme.group;
   report.symmetric = request.scheme.symmetric;
   report.doubleQuant = request.scheme.second && request.scheme.second->dynamic;
@@ -276,7 +261,7 @@ WeightQuantizer::create(QuantizableOpInterface op,
   report.maxAbsError = statistics.maxAbsError;
   auto conv = dyn_cast<ConvOp>(op.getOperation());
   if (failed(details.add(op.getLayers(), conv ? conv.getGroup() : 1, source,
-                         result, report)))
+                         result, report, getFoldedScales(op))))
     return failure();
   remarkRepeatedScales(op, request.scheme, result);
   counts.bytesSaved += report.floatBytes - report.bytes;
@@ -285,6 +270,11 @@ WeightQuantizer::create(QuantizableOpInterface op,
 
 LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
                                    const QuantizationRequest &request) {
+  if (!request.prepare.empty())
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": method " << request.prepare.front()
+           << " has not prepared the weight: it needs samples (--data), or "
+              "statistics (--calibration)";
   OpOperand &operand = op.getWeightOperand();
   auto key = std::make_tuple(operand.get().getAsOpaquePointer(),
                              op->getAttr(requestAttrName),
@@ -306,6 +296,7 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
   }
   setLayerReport(op, report);
   op->removeAttr(requestAttrName);
+  op->removeAttr(foldedScalesAttrName);
   if (request.scheme.outlierThreshold)
     op->setAttr(outlierThresholdAttrName,
                 Builder(op.getContext())
@@ -323,7 +314,46 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
   return success();
 }
 
+/// Names in an attribute of a request.
+std::vector<std::string> getNames(DictionaryAttr request, StringRef key) {
+  std::vector<std::string> names;
+  if (auto list = request.getAs<ArrayAttr>(key))
+    for (auto name : list.getAsRange<StringAttr>())
+      names.push_back(name.str());
+  return names;
+}
+
 } // namespace
+
+ArrayRef<float> getFoldedScales(Operation *op) {
+  auto attr = op->getAttrOfType<DenseF32ArrayAttr>(foldedScalesAttrName);
+  return attr ? attr.asArrayRef() : ArrayRef<float>();
+}
+
+FailureOr<LayerWeight> readWeight(QuantizableOpInterface op) {
+  Value weight = op.getWeightOperand().get();
+  FailureOr<ConstantData> data = ConstantData::get(weight);
+  if (failed(data))
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": the weight is not a constant that can "
+           << "be read; keep this layer float with a 'skip' rule";
+  auto type = cast<RankedTensorType>(weight.getType());
+  // Float32 is read where it lies; other floats are converted, one weight.
+  LayerWeight result;
+  result.elements = data->expanded();
+  WeightView view = op.getWeightView();
+  result.view = {result.elements.getBytes().data(), view.rows, view.columns,
+                 view.rowStride, view.columnStride};
+  if (type.getElementType().isF32())
+    return result;
+  result.converted.resize(type.getNumElements());
+  if (failed(result.elements.readFloats(0, result.converted)))
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": expected a weight of floats, got "
+           << type;
+  result.view.data = reinterpret_cast<const char *>(result.converted.data());
+  return result;
+}
 
 FailureOr<std::optional<QuantizationRequest>>
 QuantizationRequest::get(Operation *op) {
@@ -344,6 +374,8 @@ QuantizationRequest::get(Operation *op) {
 
   QuantizationRequest request;
   request.method = method.str();
+  request.prepare = getNames(dictionary, "prepare");
+  request.prepared = getNames(dictionary, "prepared");
   request.scheme = getQuantizerScheme(scheme);
   request.scheme.dynamicActivations =
       dictionary.contains("dynamic_activations");
@@ -362,6 +394,13 @@ DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   Builder b(context);
   NamedAttrList entries;
   entries.append("method", b.getStringAttr(method));
+  auto addNames = [&](StringRef key, const std::vector<std::string> &names) {
+    SmallVector<StringRef> list(names.begin(), names.end());
+    if (!list.empty())
+      entries.append(key, b.getStrArrayAttr(list));
+  };
+  addNames("prepare", prepare);
+  addNames("prepared", prepared);
   entries.append("scale_rule", b.getStringAttr(quantizer::stringifyScaleRule(
                                    scheme.scaleRule)));
   entries.append("scheme", getSchemeAttr(context, scheme));
@@ -434,7 +473,7 @@ quantizer::QuantizationScheme getQuantizerScheme(SchemeAttr attr) {
 
 FailureOr<QuantizationCounts>
 quantizeWeights(ModuleOp module, ArrayRef<QuantizableOpInterface> operations,
-                QuantizeFn quantize) {
+                QuantizeFn quantize, BeginLayerFn begin) {
   WeightQuantizer quantizer(module, quantize);
   // The time that a weight takes goes with its size.
   uint64_t done = 0, total = 0;
@@ -445,6 +484,8 @@ quantizeWeights(ModuleOp module, ArrayRef<QuantizableOpInterface> operations,
   for (QuantizableOpInterface op : operations)
     total += getSize(op);
   for (QuantizableOpInterface op : operations) {
+    if (begin && failed(begin(op)))
+      return failure();
     FailureOr<std::optional<QuantizationRequest>> request =
         QuantizationRequest::get(op);
     if (failed(request))

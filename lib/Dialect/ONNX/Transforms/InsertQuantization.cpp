@@ -14,6 +14,7 @@
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "nibble/Dialect/ONNX/Transforms/Passes.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Support/QuantizationConfig.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -61,7 +62,11 @@ private:
       return emitError(loc) << "unknown activation type '" << activationType
                             << "': expected uint8 or int8";
     commandLine.scheme = scheme;
-    commandLine.method = method;
+    auto chain = quantizer::MethodChain::parse(method);
+    if (!chain)
+      return emitError(loc) << llvm::toString(chain.takeError());
+    commandLine.method = chain->method;
+    commandLine.prepare = chain->prepare;
     commandLine.symmetric = symmetric;
     commandLine.scaleRule = rule;
     format.isUnsigned = activationType == "uint8";

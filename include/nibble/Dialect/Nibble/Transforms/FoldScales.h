@@ -10,6 +10,8 @@
 #define NIBBLE_DIALECT_NIBBLE_TRANSFORMS_FOLDSCALES_H
 
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
+#include "llvm/ADT/DenseMap.h"
+#include <vector>
 
 namespace nibble {
 
@@ -29,9 +31,20 @@ enum class FoldedInto { Producer, Multiplication };
 /// constant, as in a normalization, or the output channels of another layer),
 /// constants change; else there is a multiplication in front of the layers.
 /// Weights must be float32 constants. Errors name the layer.
+///
+/// `outputScales` gets, for layers whose output channels were divided, what
+/// each was divided by; layers that are there already are divided once more.
+using OutputScales = llvm::DenseMap<mlir::Operation *, std::vector<float>>;
 mlir::FailureOr<FoldedInto>
 foldInputScales(llvm::ArrayRef<QuantizableOpInterface> layers,
-                llvm::ArrayRef<float> scales);
+                llvm::ArrayRef<float> scales,
+                OutputScales *outputScales = nullptr);
+
+/// Why a layer can't have scales of input channels; empty if it can.
+std::string getObjectionToScales(QuantizableOpInterface op);
+/// Channels of a layer's activations: columns of its weight, or for a
+/// convolution input channels.
+int64_t getNumInputChannels(QuantizableOpInterface op);
 
 } // namespace nibble
 

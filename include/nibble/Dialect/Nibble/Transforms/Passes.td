@@ -289,15 +289,89 @@ def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleO
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+/// What passes that quantize by GPTQ can be told.
+class GPTQOptions {
+  list<Option> list = [
+    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
+           "Part of the mean that is added to the diagonal">,
+    Option<"dampAutoIncrement", "damp-auto-increment", "double",
+           /*default=*/"0.01",
+           "What is added to it while the Hessian is not positive definite">,
+    Option<"blockSize", "block-size", "int64_t", /*default=*/"128",
+           "Columns after which changes reach all columns to come">,
+    Option<"activationOrder", "activation-order", "bool", /*default=*/"false",
+           "Columns with large inputs first, with a group index">,
+    Option<"staticGroups", "static-groups", "bool", /*default=*/"false",
+           "Scales from the original weight; no group index">,
+    Option<"actGroupAware", "act-group-aware", "bool", /*default=*/"true",
+           "Columns with large inputs first inside of each group, at no cost">
+  ];
+}
+
+def NibbleQuantizeBlocksPass : Pass<"nibble-quantize-blocks", "::mlir::ModuleOp"> {
+  let summary = "Quantize block by block, on samples that the model is run on";
+  let description = [{
+    Where the user gave samples: serves the requests of methods that look at
+    activations, and all others on the way, so that what follows is calibrated
+    on what the quantized layers give. A request names methods that prepare the
+    weight, in `prepare`, and one that chooses codes, `method`:
+
+    - `awq` and `smoothquant` find scales of input channels, which are folded as
+      `nibble-fold-scales` does it; AWQ also limits, at which weights that `rtn`
+      rounds are clamped (Quantizer/ScaleMethods.h);
+    - `gptq` chooses codes as `nibble-quantize-gptq` does, with the sums x x^T of
+      the stage.
+
+    Scales of a block are found before its first layer is quantized; then the
+    block runs again. Layers that read the same value have the same scales: one
+    that asks for none shares those of the others. A layer that can't have any,
+    a grouped convolution say, is quantized without, with a remark. What no stage
+    of the model reaches keeps its request.
+
+    Without samples nothing is done.
+
+    Before:
+    ```mlir
+    %n = linalg.generic ... ins(%x, %gamma) ...
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %n weight(%w) {..., nibble.request = {method = "rtn", prepare = ["awq"], ...}}
+    ```
+    After, with `gamma1 = gamma / s` and codes of `w * s`:
+    ```mlir
+    %n = linalg.generic ... ins(%x, %gamma1) ...
+    %codes = nibble.constant #codes : tensor<10x32xi8>
+    %scales = nibble.constant #scales : tensor<10x1xf16>
+    %w = nibble.dequantize %codes, %scales {scheme = #nibble.scheme<int4, group = 64,
+        scale = f16, packing = rows>, transpose} : (...) -> tensor<64x10xf32>
+    %y = nibble.matmul %n weight(%w) {...}
+    ```
+  }];
+  let options = [
+    Option<"awqPoints", "awq-points", "int64_t", /*default=*/"20",
+           "AWQ: exponents between 0 and 1 that are tried">,
+    Option<"awqClip", "awq-clip", "bool", /*default=*/"true",
+           "AWQ: look for limits of weights, too">,
+    Option<"smoothQuantAlpha", "smoothquant-alpha", "std::string",
+           /*default=*/"\"0.5\"",
+           "SmoothQuant: part of the outliers that goes into weights, or auto">
+  ] # GPTQOptions<>.list;
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
   let summary = "Quantize weights by rounding that makes up for its errors";
   let description = [{
     For each request with method `gptq` rounds the columns of the weight one
     after the other, and changes those that are left so that the outputs change
     least on the inputs of the calibration data (see Quantizer/GPTQ.h). The sums
-    x x^T of these inputs come from the statistics of `calibration`, or, where
-    there are samples, from running the model stage by stage with the layers
-    before already quantized.
+    x x^T of these inputs come from the statistics of `calibration`. Where there
+    are samples, `nibble-quantize-blocks` has served the requests before.
 
     A layer whose sums can't be used, because no input reached it or they are
     not positive definite with any damping, is rounded to nearest with a warning
@@ -322,21 +396,8 @@ def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"",
-           "Statistics file with Hessians; without one samples are run">,
-    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
-           "Part of the mean that is added to the diagonal">,
-    Option<"dampAutoIncrement", "damp-auto-increment", "double",
-           /*default=*/"0.01",
-           "What is added to it while the Hessian is not positive definite">,
-    Option<"blockSize", "block-size", "int64_t", /*default=*/"128",
-           "Columns after which changes reach all columns to come">,
-    Option<"activationOrder", "activation-order", "bool", /*default=*/"false",
-           "Columns with large inputs first, with a group index">,
-    Option<"staticGroups", "static-groups", "bool", /*default=*/"false",
-           "Scales from the original weight; no group index">,
-    Option<"actGroupAware", "act-group-aware", "bool", /*default=*/"true",
-           "Columns with large inputs first inside of each group, at no cost">
-  ];
+           "Statistics file with Hessians">
+  ] # GPTQOptions<>.list;
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,

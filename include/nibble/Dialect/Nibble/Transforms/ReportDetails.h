@@ -28,14 +28,16 @@ public:
   bool areWanted() const { return wanted; }
 
   /// Adds to `report` what is to be known of the layer with one of these names,
-  /// whose weight was `before` and is `after`. `groups` are
-  /// those of a convolution. A layer that the statistics do not have, or have
+  /// whose weight was `before` and is `after`. `groups` are those of a
+  /// convolution; `scales`, by column, are what `before` was multiplied with
+  /// (`foldedScalesAttrName`). A layer that the statistics do not have, or have
   /// in another shape, gets no error of its output. Errors are reported at the
   /// module: statistics that can't be read, or of another model.
   llvm::LogicalResult add(mlir::ArrayAttr names, int64_t groups,
                           const quantizer::WeightView &before,
                           const quantizer::QuantizedWeight &after,
-                          LayerReport &report);
+                          LayerReport &report,
+                          llvm::ArrayRef<float> scales = {});
 
 private:
   llvm::LogicalResult readStatistics();

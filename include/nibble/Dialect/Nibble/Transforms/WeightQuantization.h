@@ -10,8 +10,9 @@
 #define NIBBLE_DIALECT_NIBBLE_TRANSFORMS_WEIGHTQUANTIZATION_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "nibble/Dialect/Nibble/IR/ConstantData.h"
 #include "nibble/Dialect/Nibble/IR/NibbleDialect.h"
-#include "nibble/Quantizer/Method.h"
+#include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/Scheme.h"
 #include <optional>
 
@@ -21,7 +22,11 @@ namespace nibble {
 /// discardable dictionary `nibble.request`, which the pass of the method takes
 /// off again.
 struct QuantizationRequest {
+  /// What chooses codes.
   std::string method;
+  /// What is to change the weight before, and what has done so: names of
+  /// preparing methods. Nothing may be left of `prepare` when codes are chosen.
+  std::vector<std::string> prepare, prepared;
   quantizer::QuantizationScheme scheme;
 
   /// The request on `op`, if there is one. A malformed dictionary is an error.
@@ -35,6 +40,25 @@ SchemeAttr getSchemeAttr(mlir::MLIRContext *context,
                          const quantizer::QuantizationScheme &scheme);
 /// The inverse; attributes do not say how scales are chosen.
 quantizer::QuantizationScheme getQuantizerScheme(SchemeAttr attr);
+
+/// On a layer with a request, between preparation and codes: the scales that
+/// its weight has been multiplied with and its activations divided by, one for
+/// each column of the weight. What is known of the activations as they were,
+/// from a statistics file, must be divided by them. The pass that chooses codes
+/// takes the attribute off.
+inline constexpr llvm::StringLiteral foldedScalesAttrName =
+    "nibble.folded_scales";
+/// The same as numbers; empty without the attribute.
+llvm::ArrayRef<float> getFoldedScales(mlir::Operation *op);
+
+/// The weight of a layer as floats: where it lies, or a converted copy.
+struct LayerWeight {
+  ConstantData elements;
+  std::vector<float> converted;
+  quantizer::WeightView view;
+};
+/// Reads the constant weight of a layer. Errors name the layer.
+mlir::FailureOr<LayerWeight> readWeight(QuantizableOpInterface op);
 
 /// Chooses codes, scales and zeros for `weight`, which is mapped read-only;
 /// `result` has the scheme and the sizes. `op` is there for its layer name and
@@ -58,11 +82,14 @@ mlir::FailureOr<QuantizationCounts> quantizeWeights(mlir::ModuleOp module,
                                                     QuantizeFn quantize);
 
 /// The same for the requests of `operations`, whatever their methods are, in
-/// this order.
+/// this order. `begin` is called for each before its request and weight are
+/// read, and may change them.
+using BeginLayerFn =
+    llvm::function_ref<llvm::LogicalResult(QuantizableOpInterface op)>;
 mlir::FailureOr<QuantizationCounts>
 quantizeWeights(mlir::ModuleOp module,
                 llvm::ArrayRef<QuantizableOpInterface> operations,
-                QuantizeFn quantize);
+                QuantizeFn quantize, BeginLayerFn begin = nullptr);
 
 /// The same for a method of the quantizer's table, which needs the weight only.
 mlir::FailureOr<QuantizationCounts>

@@ -165,7 +165,7 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "q.yaml:1:19: unknown method 'rtm': "
        "expected one of @methods; did you mean 'rtn'?"},
       {"default: {method: [gptq, awq]}\n",
-       "q.yaml:1:19: method 'gptq' chooses codes and has to come last: 'awq' "
+       "q.yaml:1:20: method 'gptq' chooses codes and has to come last: 'awq' "
        "behind it would find none to change"},
       {"default: {group-size: 0}\n",
        "q.yaml:1:23: 'group-size' is '0': expected a number of weights, or -1 "

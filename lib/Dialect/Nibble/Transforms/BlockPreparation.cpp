@@ -144,7 +144,8 @@ LayerPreparation::apply(const PreparedStage &stage,
   std::vector<float> columns;
   for (float scale : found->scales)
     columns.insert(columns.end(), summary.window, scale);
-  for (auto [i, op] : llvm::enumerate(stage.layers)) {
+  for (size_t i = 0; i != stage.layers.size(); ++i) {
+    QuantizableOpInterface op = stage.layers[i];
     if (!columns.empty())
       op->setAttr(foldedScalesAttrName, b.getDenseF32ArrayAttr(columns));
     if (i < found->limits.size() && !found->limits[i].empty())
@@ -161,7 +162,8 @@ LayerPreparation::apply(const PreparedStage &stage,
 
 ArrayRef<float> LayerPreparation::getOutputScales(Operation *op) const {
   auto found = outputScales.find(op);
-  return found == outputScales.end() ? ArrayRef<float>() : found->second;
+  return found == outputScales.end() ? ArrayRef<float>()
+                                     : ArrayRef<float>(found->second);
 }
 
 bool LayerPreparation::clamp(Operation *op,

@@ -121,7 +121,7 @@ SequentialQuantizer::getLayersOf(unsigned stage) const {
   SmallVector<QuantizableOpInterface> layers;
   for (auto &[op, choice] : choices)
     if (runner.getLayers()[choice.layer].stage == stage)
-      layers.push_back(op);
+      layers.push_back(cast<QuantizableOpInterface>(op));
   return layers;
 }
 
@@ -255,7 +255,7 @@ LogicalResult SequentialQuantizer::beginWork(unsigned block) {
       found = std::prev(work.end());
       found->method = method;
     }
-    QuantizableOpInterface op = operation;
+    auto op = cast<QuantizableOpInterface>(operation);
     FailureOr<LayerWeight> weight = readWeight(op);
     if (failed(weight))
       return failure();
@@ -409,16 +409,13 @@ FailureOr<QuantizationCounts> SequentialQuantizer::run(ModuleOp module) {
       [&](QuantizableOpInterface op) { left += op->hasAttr(requestAttrName); });
   if (failed(collect(module)))
     return failure();
-  SmallVector<QuantizableOpInterface> operations;
-  for (auto &[op, choice] : choices)
-    operations.push_back(op);
   // Methods that quantize a block at once are the last ones in it.
-  llvm::stable_sort(operations, [&](Operation *a, Operation *b) {
-    auto getKey = [&](Operation *op) {
-      return std::make_pair(getBlock(op), choices.lookup(op).block != nullptr);
-    };
-    return getKey(a) < getKey(b);
-  });
+  SmallVector<QuantizableOpInterface> operations;
+  for (size_t i = 0; i != runner.getBlocks().size(); ++i)
+    for (bool isLast : {false, true})
+      for (auto &[op, choice] : choices)
+        if (getBlock(op) == i && (choice.block != nullptr) == isLast)
+          operations.push_back(cast<QuantizableOpInterface>(op));
   FailureOr<QuantizationCounts> counts = quantizeWeights(
       module, operations,
       [&](QuantizableOpInterface op, const quantizer::WeightView &weight,

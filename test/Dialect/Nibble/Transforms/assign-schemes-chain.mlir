@@ -1,8 +1,8 @@
 // RUN: nibble-opt %s --nibble-assign-schemes="scheme=W4A16 group-size=32 method=awq,gptq head=W4A16" -verify-diagnostics | FileCheck %s
-// RUN: nibble-opt %s --nibble-assign-schemes="scheme=W4A16 group-size=32 method=smoothquant" 2>/dev/null | FileCheck %s --check-prefix=ALONE
-// RUN: not nibble-opt %s --nibble-assign-schemes="scheme=W8A8-dynamic method=awq" 2>&1 | FileCheck %s --check-prefix=SCHEME
+// RUN: nibble-opt %s --nibble-assign-schemes="scheme=W4A16 group-size=32 method=smoothquant head=W4A16" 2>/dev/null | FileCheck %s --check-prefix=ALONE
+// RUN: not nibble-opt %s --nibble-assign-schemes="scheme=W8A8-dynamic method=awq head=W8A8-dynamic" 2>&1 | FileCheck %s --check-prefix=SCHEME
 // RUN: not nibble-opt %s --nibble-assign-schemes="scheme=W4A16 method=gptq,awq" 2>&1 | FileCheck %s --check-prefix=ORDER
-// RUN: not nibble-opt %s --pass-pipeline="builtin.module(nibble-assign-schemes{scheme=W4A16 method=awq},nibble-quantize-rtn)" 2>&1 | FileCheck %s --check-prefix=DATA
+// RUN: not nibble-opt %s --pass-pipeline="builtin.module(nibble-assign-schemes{scheme=W4A16 method=awq head=W4A16},nibble-quantize-rtn)" 2>&1 | FileCheck %s --check-prefix=DATA
 
 // What prepares the weight stands beside what chooses its codes.
 

@@ -290,23 +290,21 @@ def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleO
 }
 
 /// What passes that quantize by GPTQ can be told.
-class GPTQOptions {
-  list<Option> list = [
-    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
-           "Part of the mean that is added to the diagonal">,
-    Option<"dampAutoIncrement", "damp-auto-increment", "double",
-           /*default=*/"0.01",
-           "What is added to it while the Hessian is not positive definite">,
-    Option<"blockSize", "block-size", "int64_t", /*default=*/"128",
-           "Columns after which changes reach all columns to come">,
-    Option<"activationOrder", "activation-order", "bool", /*default=*/"false",
-           "Columns with large inputs first, with a group index">,
-    Option<"staticGroups", "static-groups", "bool", /*default=*/"false",
-           "Scales from the original weight; no group index">,
-    Option<"actGroupAware", "act-group-aware", "bool", /*default=*/"true",
-           "Columns with large inputs first inside of each group, at no cost">
-  ];
-}
+defvar gptqOptions = [
+  Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
+         "Part of the mean that is added to the diagonal">,
+  Option<"dampAutoIncrement", "damp-auto-increment", "double",
+         /*default=*/"0.01",
+         "What is added to it while the Hessian is not positive definite">,
+  Option<"blockSize", "block-size", "int64_t", /*default=*/"128",
+         "Columns after which changes reach all columns to come">,
+  Option<"activationOrder", "activation-order", "bool", /*default=*/"false",
+         "Columns with large inputs first, with a group index">,
+  Option<"staticGroups", "static-groups", "bool", /*default=*/"false",
+         "Scales from the original weight; no group index">,
+  Option<"actGroupAware", "act-group-aware", "bool", /*default=*/"true",
+         "Columns with large inputs first inside of each group, at no cost">
+];
 
 def NibbleQuantizeBlocksPass : Pass<"nibble-quantize-blocks", "::mlir::ModuleOp"> {
   let summary = "Quantize block by block, on samples that the model is run on";
@@ -354,7 +352,7 @@ def NibbleQuantizeBlocksPass : Pass<"nibble-quantize-blocks", "::mlir::ModuleOp"
     Option<"smoothQuantAlpha", "smoothquant-alpha", "std::string",
            /*default=*/"\"0.5\"",
            "SmoothQuant: part of the outliers that goes into weights, or auto">
-  ] # GPTQOptions<>.list;
+  ] # gptqOptions;
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,
@@ -397,7 +395,7 @@ def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"",
            "Statistics file with Hessians">
-  ] # GPTQOptions<>.list;
+  ] # gptqOptions;
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,

@@ -42,6 +42,10 @@ def _llama_cpp(kind: str, importance: bool = False, pure: bool = True) -> dict[s
     return {"llama.cpp": {"type": kind, "importance": importance, "pure": pure}}
 
 
+#: Steps of AutoRound for a block, of Nibble and of its own package, whose default is 200.
+_ITERATIONS = 100
+
+
 def _groups(bits: int, symmetric: bool) -> Iterator[Method]:
     """All methods for integers in groups of 64."""
     name = f"W{bits}A16 g64" + ("" if symmetric else " asymmetric")
@@ -68,12 +72,15 @@ def _groups(bits: int, symmetric: bool) -> Iterator[Method]:
     yield Method(
         f"{name}, GPTQ on statistics", (*options, "--method=gptq"), statistics=("--hessian",)
     )
+    if bits == 8:
+        # Nothing is left to win.
+        return
     yield Method(f"{name}, AWQ", (*options, "--method=awq"), samples=True)
     yield Method(f"{name}, AWQ then GPTQ", (*options, "--method=awq,gptq"), samples=True)
     yield Method(
         f"{name}, AutoRound",
-        (*options, "--method=autoround"),
-        {"autoround": {"bits": bits, "symmetric": symmetric, "iterations": 100}},
+        (*options, "--method=autoround", f"--iterations={_ITERATIONS}"),
+        {"autoround": {"bits": bits, "symmetric": symmetric, "iterations": _ITERATIONS}},
         samples=True,
         language=True,
     )
@@ -101,7 +108,7 @@ def _gguf() -> Iterator[Method]:
 
 def _budgets() -> Iterator[Method]:
     for budget in ("3.5bpw", "4.25bpw", "5bpw"):
-        options = ("--quantize=auto", f"--budget={budget}")
+        options = ("--quantize=auto", f"--budget={budget}", "--group-size=64", "--asymmetric")
         yield Method(f"auto, {budget}", options, samples=True)
         yield Method(f"auto, {budget}, GPTQ", (*options, "--method=gptq"), samples=True)
 
@@ -114,6 +121,15 @@ METHODS = [
     Method("W8A16 g128", ("--quantize=W8A16",), _nbits(8, 128, True)),
     Method("W4A16 g128", ("--quantize=W4A16",), _nbits(4, 128, True)),
     Method("W4A16 g128 asymmetric", ("--quantize=W4A16", "--asymmetric"), _nbits(4, 128, False)),
+    # No larger than what other tools make of groups of 64, whose zeros have the bits of a code.
+    *(
+        Method(
+            f"W{bits}A16 g96 asymmetric, GPTQ",
+            (f"--quantize=W{bits}A16", "--group-size=96", "--asymmetric", "--method=gptq"),
+            samples=True,
+        )
+        for bits in (4, 3)
+    ),
     *(m for bits in (8, 4, 3, 2) for symmetric in (True, False) for m in _groups(bits, symmetric)),
     *_gguf(),
     *_budgets(),

@@ -73,6 +73,11 @@ class Table(unittest.TestCase):
         self.assertEqual(run.returncode, 2)
         self.assertIn("no row has such a name", run.stderr)
 
+    def test_text_that_is_not_there(self):
+        run = self.run_script("--text", "none.txt:8")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("none.txt: no such file", run.stderr)
+
     def test_results_that_are_none(self):
         with tempfile.TemporaryDirectory() as place:
             page = Path(place, "page.md")

@@ -131,6 +131,10 @@ Value KernelEmitter::wideMul(Value x, int64_t y) {
                                arith::ConstantIntOp::create(b, loc, i64, y));
 }
 
+Value KernelEmitter::narrow(Value x) {
+  return arith::TruncIOp::create(b, loc, i32, x);
+}
+
 //===----------------------------------------------------------------------===//
 // Floats
 //===----------------------------------------------------------------------===//
@@ -171,6 +175,10 @@ Value KernelEmitter::exp2(Value x) {
 }
 Value KernelEmitter::exp(Value x) {
   return exp2(fmul(x, f32Const(1.4426950408889634)));
+}
+
+Value KernelEmitter::rsqrt(Value x) {
+  return callIntrinsic("llvm.nvvm.rsqrt.approx.f", f32, x);
 }
 
 Value KernelEmitter::activate(Activation activation, Value x) {

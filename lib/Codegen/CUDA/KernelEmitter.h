@@ -80,6 +80,8 @@ public:
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   /// i64 product, for offsets of large tensors.
   mlir::Value wideMul(mlir::Value x, int64_t y);
+  /// The low half of an i64.
+  mlir::Value narrow(mlir::Value x);
 
   // Floats.
   mlir::Value f32Const(double value);
@@ -93,6 +95,8 @@ public:
   /// 2^x, with the error of `ex2.approx`: two units in the last place.
   mlir::Value exp2(mlir::Value x);
   mlir::Value exp(mlir::Value x);
+  /// 1 / sqrt(x), with the error of `rsqrt.approx`: 2^-22.
+  mlir::Value rsqrt(mlir::Value x);
   mlir::Value activate(Activation activation, mlir::Value x);
   /// A float of any kind, or a signed integer, as f32, and f32 rounded to
   /// `kind`.

@@ -170,6 +170,115 @@ mlir::gpu::GPUFuncOp buildSplitSumKernel(mlir::OpBuilder &builder,
                                          mlir::gpu::GPUModuleOp module,
                                          const SplitSumKernelOptions &options);
 
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+/// What a row kernel makes of a row x[n]:
+///   RMSNorm    x / sqrt(mean(x^2) + epsilon) * weight [+ bias]
+///   LayerNorm  (x - mean) / sqrt(variance + epsilon) * weight [+ bias]
+///   Softmax    exp(x - max) / sum(exp(x - max))
+enum class RowFunction : uint8_t { RMSNorm, LayerNorm, Softmax };
+
+/// A function of each row of a matrix [rows, n], in f32; a block takes a row.
+///
+/// Arguments: input, [addend, sum], [weight], [bias], output, rows: i32.
+/// Grid: rows; block: 32 * warps.
+struct RowKernelOptions {
+  std::string name = "row";
+  RowFunction function = RowFunction::RMSNorm;
+  int64_t n = 0;
+  FloatKind input = FloatKind::F16;
+  FloatKind output = FloatKind::F16;
+  /// f32 [n] each.
+  bool weight = false, bias = false;
+  /// x is input + addend [rows, n], rounded to the input's type and stored in
+  /// `sum`, too.
+  bool addend = false;
+  double epsilon = 1e-5;
+  /// 1 to 32.
+  int64_t warps = 8;
+};
+
+LaunchShape getRowLaunch(const RowKernelOptions &options, int64_t rows);
+mlir::gpu::GPUFuncOp buildRowKernel(mlir::OpBuilder &builder,
+                                    mlir::gpu::GPUModuleOp module,
+                                    const RowKernelOptions &options);
+
+/// Rotary embedding of [rows, heads, headSize]: of the first `rotated` elements
+/// of a head, those of a pair turn by the angle of their row's position:
+///
+///   (a, b) -> (a * cos - b * sin, a * sin + b * cos)
+///
+/// Pair i is elements i and i + rotated / 2, or 2i and 2i + 1 if `interleaved`.
+///
+/// Arguments: input, cos, sin (f32 [positions, rotated / 2]), positions (i64
+/// [rows]), output, rows: i32. The output may be the input.
+/// Grid: ceil(heads * headSize / 2 / 128) x rows; block: 128.
+struct RotaryKernelOptions {
+  std::string name = "rotary";
+  int64_t heads = 0, headSize = 0, rotated = 0;
+  bool interleaved = false;
+  FloatKind type = FloatKind::F16;
+};
+
+LaunchShape getRotaryLaunch(const RotaryKernelOptions &options, int64_t rows);
+mlir::gpu::GPUFuncOp buildRotaryKernel(mlir::OpBuilder &builder,
+                                       mlir::gpu::GPUModuleOp module,
+                                       const RotaryKernelOptions &options);
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// softmax(scale * q * k^T) * v with keys and values from a cache, by online
+/// softmax in f32 on the ordinary cores: for decoding, where reading the cache
+/// is the work. A block takes the query heads that share a key head, of one
+/// row; groups of lanes take keys in turns and are merged at the end. With
+/// `splits` > 1 blocks share the context, and the kernel of
+/// `buildAttentionMergeKernel` merges what they leave.
+///
+/// q and the output are [rows, heads, headSize], k and v [keyHeads, capacity,
+/// headSize]. Row r sees the first min(length, past + r + 1) keys if `causal`,
+/// else `length`; there must be one.
+///
+/// Arguments: q, k, v, output, length: i32, past: i32, capacity: i32.
+/// With splits the output is a workspace f32 [rows, heads, splits, headSize +
+/// 2]: sums of values, then the maximum (in powers of two) and the sum of
+/// weights.
+/// Grid: keyHeads x rows x splits; block: 32 * warps.
+struct AttentionKernelOptions {
+  std::string name = "attention";
+  /// heads is a multiple of keyHeads.
+  int64_t heads = 0, keyHeads = 0;
+  /// A multiple of 8 (f32: of 4), at most 256 (f32: 128).
+  int64_t headSize = 0;
+  double scale = 1.0;
+  bool causal = true;
+  FloatKind type = FloatKind::F16;
+  /// 1 to 16.
+  int64_t warps = 4;
+  int64_t splits = 1;
+};
+
+LaunchShape getAttentionLaunch(const AttentionKernelOptions &options,
+                               int64_t rows);
+mlir::gpu::GPUFuncOp
+buildAttentionKernel(mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module,
+                     const AttentionKernelOptions &options);
+
+/// Merges what the splits of `buildAttentionKernel` have left; the same
+/// options, but for the name.
+///
+/// Arguments: workspace, output. Grid: heads x rows; block: headSize, rounded
+/// up to 32.
+LaunchShape getAttentionMergeLaunch(const AttentionKernelOptions &options,
+                                    int64_t rows);
+mlir::gpu::GPUFuncOp
+buildAttentionMergeKernel(mlir::OpBuilder &builder,
+                          mlir::gpu::GPUModuleOp module,
+                          const AttentionKernelOptions &options);
+
 } // namespace nibble::codegen::cuda
 
 #endif // NIBBLE_CODEGEN_CUDA_KERNELS_H

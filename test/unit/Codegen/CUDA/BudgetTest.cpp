@@ -112,3 +112,24 @@ TEST(Budget, Gemm) {
         c.maxRegisters);
   }
 }
+
+TEST(Budget, RowsAndAttention) {
+  RowKernelOptions row;
+  row.n = 4096;
+  row.weight = row.addend = true;
+  checkBudget(
+      [&](mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
+        buildRowKernel(builder, module, row);
+      },
+      64);
+  AttentionKernelOptions attention;
+  attention.heads = 32;
+  attention.keyHeads = 8;
+  attention.headSize = 128;
+  attention.splits = 4;
+  checkBudget(
+      [&](mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
+        buildAttentionKernel(builder, module, attention);
+      },
+      128);
+}

@@ -20,8 +20,9 @@ using namespace llvm;
 using namespace nibble;
 using namespace nibble::codegen::cuda;
 
-static cl::opt<std::string> kernel("kernel", cl::init("gemv"),
-                                   cl::desc("gemv, gemm"));
+static cl::opt<std::string>
+    kernel("kernel", cl::init("gemv"),
+           cl::desc("gemv, gemm, rms-norm, softmax, attention"));
 static cl::opt<std::string> emit("emit", cl::init("ptx"),
                                  cl::desc("mlir, ptx"));
 static cl::opt<std::string> chip("chip", cl::init("sm_80"));
@@ -79,6 +80,27 @@ static bool build(mlir::OpBuilder &builder, mlir::gpu::GPUModuleOp module) {
       return false;
     }
     buildGemmKernel(builder, module, options);
+    return true;
+  }
+  if (kernel == "rms-norm" || kernel == "softmax") {
+    RowKernelOptions options;
+    options.function =
+        kernel == "softmax" ? RowFunction::Softmax : RowFunction::RMSNorm;
+    options.n = n;
+    options.input = options.output = type;
+    options.weight = kernel != "softmax";
+    options.warps = warps;
+    buildRowKernel(builder, module, options);
+    return true;
+  }
+  if (kernel == "attention") {
+    AttentionKernelOptions options;
+    options.heads = 8;
+    options.keyHeads = 2;
+    options.headSize = k;
+    options.type = type;
+    options.splits = splits;
+    buildAttentionKernel(builder, module, options);
     return true;
   }
   return false;

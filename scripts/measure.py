@@ -292,9 +292,11 @@ def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<path d="M{_MARGIN} 20V{_HEIGHT - 40}H{_WIDTH - 20}" fill="none" stroke="gray"/>',
-        f'<text x="{_WIDTH // 2}" y="{_HEIGHT - 10}">{panel.x_title}</text>',
-        f'<text transform="rotate(-90) translate({-middle} 15)">{panel.y_title}</text>',
-        f'<text x="{_WIDTH // 2}" y="14" font-weight="bold">{panel.title}</text>',
+        f'<text x="{_WIDTH // 2}" y="{_HEIGHT - 10}" text-anchor="middle">{panel.x_title}</text>',
+        f'<text transform="rotate(-90) translate({-middle} 15)" text-anchor="middle">'
+        f"{panel.y_title}</text>",
+        f'<text x="{_WIDTH // 2}" y="14" text-anchor="middle" font-weight="bold">'
+        f"{panel.title}</text>",
     ]
     for value in _ticks(min(p.x for p in panel.points), max(p.x for p in panel.points)):
         x = _place(xs, math.log(value), _MARGIN + 20, _WIDTH - 180)

@@ -107,10 +107,10 @@ uint64_t StateStore::allocateInFile(uint64_t bytes) {
   return offset;
 }
 
-static llvm::Error makeError(const llvm::Twine &what, llvm::StringRef folder,
+static llvm::Error makeError(const llvm::Twine &what, const llvm::Twine &where,
                              const llvm::Twine &reason) {
   return llvm::createStringError(
-      "can't " + what + " for hidden states in '" + folder + "': " + reason +
+      "can't " + what + " for hidden states in " + where + ": " + reason +
       "; raise --memory-limit, give fewer samples, or set TMPDIR to a folder "
       "with more room");
 }
@@ -125,8 +125,9 @@ llvm::Error StateStore::openFile() {
   llvm::sys::path::append(path, "nibble-states-%%%%%%%%");
   llvm::SmallString<128> name;
   if (std::error_code ec = llvm::sys::fs::createUniqueFile(path, file, name))
-    return makeError("make a file", folder, ec.message());
+    return makeError("make a file", "'" + folder + "'", ec.message());
   llvm::sys::fs::remove(name);
+  fileName = name.str().str();
   return llvm::Error::success();
 }
 
@@ -136,7 +137,9 @@ llvm::Error StateStore::write(uint64_t offset, llvm::ArrayRef<char> data) {
     if (count < 0 && errno == EINTR)
       continue;
     if (count <= 0)
-      return makeError("write " + formatBytes(data.size()), folder,
+      return makeError("write " + formatBytes(data.size()),
+                       "'" + fileName + "', which is to hold " +
+                           formatBytes(fileBytes),
                        llvm::sys::StrError(count < 0 ? errno : ENOSPC));
     data = data.drop_front(count);
     offset += count;
@@ -182,7 +185,7 @@ StateStore::read(const Tensor &tensor, std::vector<char> &buffer) {
     if (count < 0 && errno == EINTR)
       continue;
     if (count <= 0)
-      return makeError("read back what was written", folder,
+      return makeError("read back what was written", "'" + fileName + "'",
                        llvm::sys::StrError(count < 0 ? errno : EIO));
     done += count;
   }

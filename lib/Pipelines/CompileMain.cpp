@@ -267,6 +267,12 @@ struct CommandLine {
   cl::opt<std::string> compute{
       "compute", cl::desc("type of the arithmetic (default f32)"),
       cl::value_desc("TYPE"), cl::init(defaults.compute), cl::cat(code)};
+  cl::opt<std::string> calibrationCompute{
+      "calibration-compute",
+      cl::desc("type of the arithmetic when --data is run: f32, bf16 or auto, "
+               "bf16 where this machine has AMX (default)"),
+      cl::value_desc("TYPE"), cl::init(defaults.calibrationCompute),
+      cl::cat(quantization)};
   cl::opt<unsigned> threads{
       "threads",
       cl::desc("threads of the compiler and of the model (default: all)"),
@@ -365,6 +371,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.target = target;
   options.march = march;
   options.compute = compute;
+  options.calibrationCompute = calibrationCompute;
   options.threads = threads;
   options.weights = weights;
   options.data.assign(data.begin(), data.end());

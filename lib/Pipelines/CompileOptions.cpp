@@ -135,6 +135,9 @@ llvm::Error CompileOptions::validate() const {
     return llvm::createStringError("--compute=" + compute +
                                    " is not available in this build: use "
                                    "--compute=f32 or bf16");
+  if (auto error = checkChoice("calibration-compute", calibrationCompute,
+                               {"auto", "f32", "bf16"}))
+    return error;
   if (march != "native" &&
       !llvm::is_contained(target::CpuTarget::getChoices(), march))
     return llvm::createStringError(

@@ -143,8 +143,11 @@ Compiler::makeBlockRunner(ModuleOp module,
                           calibration::BlockRunnerOptions runnerOptions) const {
   runnerOptions.memoryLimit = options.memoryLimit;
   runnerOptions.threads = options.threads;
-  // Methods see what the compiled model will compute.
-  runnerOptions.compute = options.compute;
+  // Sums over many samples hardly depend on it. Where there are no tiles, bf16
+  // is computed as f32.
+  runnerOptions.compute = options.calibrationCompute == "auto"
+                              ? "bf16"
+                              : options.calibrationCompute;
   auto openSamples = [&](std::vector<calibration::ModelInput> inputs) {
     calibration::SampleOptions samples;
     samples.samples = options.samples;

@@ -157,14 +157,6 @@ void quantizer::subtractProduct(MatrixRef<const double> a,
   multiply<-1>(a, b, c, upperOnly, threads);
 }
 
-void quantizer::addOuterProducts(MatrixRef<const float> rows,
-                                 llvm::MutableArrayRef<float> hessian,
-                                 unsigned threads) {
-  int64_t size = rows.cols;
-  addProduct(rows.transposed(), rows, {hessian.data(), size, size, size},
-             /*upperOnly=*/true, threads);
-}
-
 void quantizer::mirrorUpper(llvm::MutableArrayRef<float> matrix, int64_t size,
                             unsigned threads) {
   // In squares: reading down a column alone would miss the cache each time.

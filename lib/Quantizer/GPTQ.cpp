@@ -268,7 +268,8 @@ llvm::Expected<GPTQOutcome> quantizer::quantizeGPTQ(const WeightView &weight,
 //===----------------------------------------------------------------------===//
 
 static const Method gptqMethod = {
-    "gptq", "rounding that makes up for its errors; needs calibration data",
+    "gptq",
+    "rounding that makes up for its errors; needs calibration data",
     [](const QuantizationScheme &scheme) -> llvm::Error {
       if (scheme.codebook != Codebook::Int)
         return llvm::createStringError(
@@ -287,5 +288,14 @@ static const Method gptqMethod = {
       return quantizeGPTQ(input.weight, factor, result, input.threads)
           .takeError();
     },
-    /*needsHessian=*/true};
+    /*needsHessian=*/true,
+    /*needsImportance=*/false,
+    /*hasFloatZeros=*/false,
+    GPTQOptions::getNames(),
+    [](llvm::StringRef name, llvm::StringRef value) -> llvm::Error {
+      GPTQOptions options;
+      if (llvm::Error error = options.set(name, value))
+        return error;
+      return options.verify();
+    }};
 static RegisterMethod registerGPTQ(gptqMethod);

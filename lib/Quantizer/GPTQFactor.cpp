@@ -19,23 +19,6 @@
 using namespace nibble;
 using namespace nibble::quantizer;
 
-llvm::Error GPTQOptions::verify() const {
-  auto complain = [](const char *name, double value, const char *expected) {
-    return llvm::createStringError(
-        llvm::formatv("{0} is {1}: expected {2}", name,
-                      llvm::format("%g", value), expected)
-            .str());
-  };
-  if (!(dampPercent >= 0 && dampPercent < 1))
-    return complain("damp-percent", dampPercent,
-                    "a part of the mean diagonal, from 0 to below 1");
-  if (!(dampIncrement >= 0 && dampIncrement < 1))
-    return complain("damp-auto-increment", dampIncrement, "0 to below 1");
-  if (blockSize < 1)
-    return complain("block-size", blockSize, "1 column or more");
-  return llvm::Error::success();
-}
-
 GPTQFactor::GPTQFactor(llvm::ArrayRef<float> hessian, int64_t cols,
                        int64_t groupLength, const GPTQOptions &options,
                        unsigned threads)

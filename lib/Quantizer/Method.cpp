@@ -38,6 +38,16 @@ const Method *nibble::quantizer::lookupMethod(StringRef name) {
   return nullptr;
 }
 
+void nibble::quantizer::setMethodOption(MethodOptions &options, StringRef name,
+                                        StringRef value) {
+  auto found = llvm::find_if(
+      options, [&](const auto &option) { return option.first == name; });
+  if (found != options.end())
+    found->second = value.str();
+  else
+    options.emplace_back(name.str(), value.str());
+}
+
 /// An error if `values` is missing though needed, or is not `size` long.
 static llvm::Error checkData(const Method &method, StringRef what, bool needed,
                              llvm::ArrayRef<float> values, int64_t size) {

@@ -37,6 +37,9 @@ private:
   bool readGroupSize(const Entry &entry, LayerOptions &options);
   bool readSymmetry(const Entry &entry, LayerOptions &options);
   bool readThreshold(const Entry &entry, LayerOptions &options);
+  bool readMethodOption(const Entry &entry, LayerOptions &options,
+                        bool &handled);
+  bool checkMethodOptions(yaml::Node *node, const LayerOptions &options);
 
   bool readList(const Entry &entry, std::vector<std::string> &values,
                 llvm::function_ref<llvm::Error(StringRef)> check);
@@ -159,6 +162,46 @@ bool QuantizationConfig::Reader::readThreshold(const Entry &entry,
   return true;
 }
 
+/// What a rule can set, with the options of all methods.
+static llvm::SmallVector<StringRef> getOptionKeys() {
+  llvm::SmallVector<StringRef> keys(std::begin(optionKeys),
+                                    std::end(optionKeys));
+  for (const quantizer::Method *method : quantizer::getMethods())
+    llvm::append_range(keys, method->options);
+  return keys;
+}
+
+bool QuantizationConfig::Reader::readMethodOption(const Entry &entry,
+                                                  LayerOptions &options,
+                                                  bool &handled) {
+  for (const quantizer::Method *method : quantizer::getMethods()) {
+    if (!llvm::is_contained(method->options, entry.key))
+      continue;
+    handled = true;
+    std::string value;
+    if (!readString(entry.value, "'" + entry.key + "'", value))
+      return false;
+    if (llvm::Error invalid = method->checkOption(entry.key, value))
+      return fail(entry.value, llvm::toString(std::move(invalid)));
+    quantizer::setMethodOption(options.methodOptions, entry.key, value);
+    return true;
+  }
+  return true;
+}
+
+/// A rule that names a method sets options of it only.
+bool QuantizationConfig::Reader::checkMethodOptions(
+    yaml::Node *node, const LayerOptions &options) {
+  if (!options.method)
+    return true;
+  const quantizer::Method *method = quantizer::lookupMethod(*options.method);
+  for (const auto &option : options.methodOptions)
+    if (!llvm::is_contained(method->options, option.first))
+      return fail(node, "'" + option.first + "' is no option of method '" +
+                            method->name + "'");
+  return true;
+}
+
 bool QuantizationConfig::Reader::readOption(const Entry &entry,
                                             LayerOptions &options,
                                             bool &handled) {
@@ -210,7 +253,7 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
   if (key == "scale-rule")
     return readChoice(entry, options.scaleRule, quantizer::symbolizeScaleRule,
                       {"absmax", "mse", "signed-max", "full-range"});
-  return true;
+  return handled || readMethodOption(entry, options, handled);
 }
 
 //===----------------------------------------------------------------------===//
@@ -219,12 +262,14 @@ bool QuantizationConfig::Reader::readOption(const Entry &entry,
 
 bool QuantizationConfig::Reader::readDefaults(const Entry &entry) {
   config.defaultsLine = getLine(entry.keyNode);
+  auto readEntry = [&](const Entry &option) {
+    bool handled;
+    return readOption(option, config.defaults, handled) &&
+           (handled || failUnknown(option, getOptionKeys()));
+  };
   return readMapping(entry.value, "'default'", "options such as scheme: W4A16",
-                     [&](const Entry &option) {
-                       bool handled;
-                       return readOption(option, config.defaults, handled) &&
-                              (handled || failUnknown(option, optionKeys));
-                     });
+                     readEntry) &&
+         checkMethodOptions(entry.keyNode, config.defaults);
 }
 
 bool QuantizationConfig::Reader::readRule(yaml::Node *node) {
@@ -247,11 +292,12 @@ bool QuantizationConfig::Reader::readRule(yaml::Node *node) {
     if (!readOption(entry, rule.options, handled))
       return false;
     llvm::SmallVector<StringRef> known = {"layers", "regex", "operator"};
-    known.append(std::begin(optionKeys), std::end(optionKeys));
+    known.append(getOptionKeys());
     return handled || failUnknown(entry, known);
   };
   if (!readMapping(node, "a rule", "layers, regex or operator, and options",
-                   readEntry))
+                   readEntry) ||
+      !checkMethodOptions(node, rule.options))
     return false;
   if (rule.layers.empty() && rule.regexes.empty() && rule.operators.empty())
     return fail(node, "the rule selects nothing: add layers, regex or "

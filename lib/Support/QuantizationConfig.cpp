@@ -72,6 +72,8 @@ void LayerOptions::applyTo(LayerChoice &choice) const {
     choice.outlierThreshold = *outlierThreshold;
   if (doubleQuant)
     choice.doubleQuant = *doubleQuant;
+  for (const auto &[name, value] : methodOptions)
+    quantizer::setMethodOption(choice.methodOptions, name, value);
 }
 
 std::string nibble::escapeGlob(StringRef name) {
@@ -273,6 +275,8 @@ static void writeOptions(llvm::raw_ostream &os, const LayerOptions &options,
   if (options.doubleQuant)
     os << indent
        << "double-quant: " << (*options.doubleQuant ? "true" : "false") << '\n';
+  for (const auto &[name, value] : options.methodOptions)
+    os << indent << name << ": " << value << '\n';
 }
 
 void QuantizationConfig::write(llvm::raw_ostream &os) const {

@@ -139,6 +139,11 @@ static void writeLayer(json::OStream &json, const LayerReport &layer) {
     writeString("scale_rule", layer.scaleRule);
     if (layer.outlierThreshold)
       json.attribute("outlier_threshold", *layer.outlierThreshold);
+    if (!layer.methodOptions.empty())
+      json.attributeObject("options", [&] {
+        for (const auto &[name, value] : layer.methodOptions)
+          writeString(name, value);
+      });
   }
   json.attribute("weights", layer.numWeights);
   json.attribute("bits_per_weight", layer.getBitsPerWeight());
@@ -155,6 +160,15 @@ static void writeLayer(json::OStream &json, const LayerReport &layer) {
       writeDouble("sqnr_db", layer.getOutputSQNR());
       json.attribute("basis",
                      stringifyOutputErrorBasis(layer.outputErrorBasis));
+    });
+  if (layer.rounding)
+    json.attributeObject("rounding", [&] {
+      json.attribute("calibration_rows", layer.rounding->rows);
+      if (layer.rounding->fallback.empty()) {
+        writeDouble("damp", layer.rounding->damp);
+        writeDouble("loss", layer.rounding->loss);
+      }
+      writeString("fallback", layer.rounding->fallback);
     });
   if (layer.measured)
     writeMeasured(json, *layer.measured);
@@ -228,6 +242,13 @@ static std::string describeLayer(const LayerReport &layer) {
         llvm::formatv(", measured output {0:f2} +- {1:f2} dB, cosine {2:f6}",
                       layer.measured->sqnr.mean, layer.measured->sqnr.deviation,
                       layer.measured->cosine.mean);
+  if (layer.rounding && layer.rounding->loss)
+    text += llvm::formatv(", loss {0} over {1} rows with damping {2}",
+                          llvm::format("%.4g", *layer.rounding->loss),
+                          layer.rounding->rows,
+                          llvm::format("%g", layer.rounding->damp.value_or(0)));
+  if (layer.rounding && !layer.rounding->fallback.empty())
+    text += ", rounded to nearest: " + layer.rounding->fallback;
   if (!layer.sharedWith.empty())
     text += ", the weight of " + layer.sharedWith;
   if (!layer.reason.empty())
@@ -259,6 +280,7 @@ static ConfigRule makeRule(const LayerReport &layer) {
   rule.options.scaleType = quantizer::symbolizeScaleType(layer.scaleType);
   rule.options.scaleRule = quantizer::symbolizeScaleRule(layer.scaleRule);
   rule.options.outlierThreshold = layer.outlierThreshold;
+  rule.options.methodOptions = layer.methodOptions;
   return rule;
 }
 

@@ -141,6 +141,8 @@ static Cell makeGroup(const LayerReport &layer) {
 
 static Cell makeNote(const LayerReport &layer) {
   std::string note = layer.reason;
+  if (layer.rounding && !layer.rounding->fallback.empty())
+    note += "rounded to nearest: " + layer.rounding->fallback;
   if (!layer.sharedWith.empty())
     note += (note.empty() ? "" : "; ") +
             ("same weight as " + layer.sharedWith + ", counted there");
@@ -194,6 +196,22 @@ static std::vector<Column> makeColumns(const std::vector<LayerReport> &layers) {
                            cell.text = "\xe2\x89\x88 " + cell.text;
                          return cell;
                        }});
+  if (llvm::any_of(layers, [](Layer l) { return l.rounding.has_value(); })) {
+    auto makeFigure = [](std::optional<double> CalibratedRounding::*part) {
+      return [part](Layer l) {
+        return makeNumber(l.rounding ? (*l.rounding).*part : std::nullopt,
+                          "%.4g");
+      };
+    };
+    columns.push_back({"Loss", true, makeFigure(&CalibratedRounding::loss)});
+    columns.push_back({"Damping", true, makeFigure(&CalibratedRounding::damp)});
+    columns.push_back({"Calibration rows", true, [](Layer l) {
+                         return l.rounding
+                                    ? Cell{std::to_string(l.rounding->rows),
+                                           l.rounding->rows}
+                                    : Cell();
+                       }});
+  }
   if (llvm::any_of(layers, [](Layer l) { return l.measured.has_value(); })) {
     columns.push_back({"Output dB, measured", true, [](Layer l) {
                          return makeSpread(l.measured, &MeasuredOutput::sqnr,

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import unittest
 
@@ -74,6 +75,9 @@ class Sequential(Refusal):
         plain = self.digest()
         self.assertEqual(self.digest("--memory-limit=20kB"), plain)
         self.assertEqual(self.digest(env={"OMP_NUM_THREADS": "1"}), plain)
+        # Those that sum Hessians and round weights are as many as there are processors.
+        one = {min(os.sched_getaffinity(0))}
+        self.assertEqual(self.digest(preexec_fn=lambda: os.sched_setaffinity(0, one)), plain)
         self.assertNotEqual(self.digest("--samples=3"), plain)
 
     def test_layers_with_an_importance_matrix(self):
@@ -88,6 +92,39 @@ class Sequential(Refusal):
         methods = {(layer["scheme"], layer["method"]) for layer in layers if "up" in layer["name"]}
         self.assertEqual(methods, {("Q4_0", "imatrix")})
 
+    def test_report_of_each_layer(self):
+        """What GPTQ found, and the options of a rule."""
+        rules = self.folder / "rules.yaml"
+        rules.write_text(
+            'rules: [{layers: "*up*", damp-percent: 0.1, activation-order: true}]'
+        )
+        names = [f"report.{kind}" for kind in ("json", "yaml", "html")]
+        report, config, page = (self.folder / name for name in names)
+        self.compile_with(
+            STORIES, *GPTQ, f"--data={self.data}", f"--config={rules}", f"--report={report}",
+            f"--report={config}", f"--report={page}", "--report-samples=0", "--head=none",
+        )  # fmt: skip
+        layers = json.loads(report.read_text())["layers"]
+        rounded = [layer for layer in layers if layer.get("method") == "gptq"]
+        self.assertGreater(len(rounded), 10)
+        for layer in rounded:
+            own = "up" in layer["name"]
+            found = layer["rounding"]
+            self.assertEqual(found["calibration_rows"], self.tokens[:64].size)
+            self.assertEqual(found["damp"], 0.1 if own else 0.05)
+            self.assertGreater(found["loss"], 0)
+            options = {"damp-percent": "0.1", "activation-order": "true"} if own else None
+            self.assertEqual(layer.get("options"), options)
+        self.assertIn("activation-order: true", config.read_text())
+        self.assertIn("Damping", page.read_text())
+        # The report makes the same choices again.
+        again = ["--quantize=none", f"--data={self.data}", f"--config={config}"]
+        first, second = (
+            self.compile_with(STORIES, *options, name="same.so").read_bytes()
+            for options in ([*GPTQ, f"--data={self.data}", f"--config={rules}"], again)
+        )
+        self.assertEqual(hashlib.sha256(first).digest(), hashlib.sha256(second).digest())
+
     def refuse(self, status, *wanted, options=(), **kwargs):
         run = s.run_tool(
             "nibble-compile", STORIES, "-o", self.out / "m.so", *GPTQ, *options, **kwargs
@@ -100,7 +137,8 @@ class Sequential(Refusal):
 
         options = [f"--data={self.data}", "--memory-limit=20kB"]
         self.refuse(
-            1, "for hidden states in", "File too large", options=options, preexec_fn=limit
+            1, "for hidden states in '", "nibble-states-", "which is to hold ", "kB",
+            "File too large", options=options, preexec_fn=limit,
         )
 
     def test_bad_data(self):
@@ -121,6 +159,9 @@ class Sequential(Refusal):
     def test_bad_options(self):
         self.refuse(2, "--memory-limit", "much", options=["--memory-limit=much"])
         self.refuse(2, "--window=0", options=["--window=0"])
+        self.refuse(2, "--calibration-compute", options=["--calibration-compute=f16"])
+        options = ["--quantize=NF4", f"--data={self.data}"]
+        self.refuse(1, "layer \"", "method 'gptq' rounds to integers", options=options)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ private:
 
   uint64_t limit;
   std::string folder;
+  /// As it was made; it has no name while it is used.
+  std::string fileName;
   /// In use or free; `freeMemory` holds pieces by size, which states of the
   /// next place use again: new pages cost more than the copy into them.
   uint64_t memoryBytes = 0;

@@ -115,6 +115,9 @@ struct CompileOptions {
   /// Bytes of hidden states of the samples in memory; more go to a temporary
   /// file. 0: half of the machine's memory.
   uint64_t memoryLimit = 0;
+  /// How the model computes while methods look at its activations: f32, bf16,
+  /// or auto, which is bf16 if this machine multiplies it in AMX tiles.
+  std::string calibrationCompute = "auto";
 
   // What the user sees.
   std::vector<std::string> reports;

@@ -57,7 +57,10 @@ void subtractProduct(MatrixRef<const double> a, MatrixRef<const double> b,
                      unsigned threads = 0);
 
 /// Adds x x^T of each row x of `rows` [n, K] to the upper triangle of `hessian`
-/// [K, K]; below the diagonal it is undefined until `mirrorUpper`.
+/// [K, K]; below the diagonal it is undefined until `mirrorUpper`. Where the
+/// processor has AMX, x_i x_j is rounded to 16 bits or more, as the product of
+/// sums of two bf16 numbers is: an element is within 2^-16 of the root of the
+/// elements on the diagonal in its row and column. Else it is as `addProduct`.
 void addOuterProducts(MatrixRef<const float> rows,
                       llvm::MutableArrayRef<float> hessian,
                       unsigned threads = 0);

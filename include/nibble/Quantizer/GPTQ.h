@@ -19,7 +19,7 @@
 #ifndef NIBBLE_QUANTIZER_GPTQ_H
 #define NIBBLE_QUANTIZER_GPTQ_H
 
-#include "nibble/Quantizer/Scheme.h"
+#include "nibble/Quantizer/Method.h"
 #include <string>
 
 namespace nibble::quantizer {
@@ -47,6 +47,17 @@ struct GPTQOptions {
 
   /// Says which option is out of range.
   llvm::Error verify() const;
+
+  /// Names of the options, as in configurations and on the command line.
+  static llvm::ArrayRef<llvm::StringRef> getNames();
+  /// Sets an option by its name. Errors say what is expected, and which names
+  /// there are.
+  llvm::Error set(llvm::StringRef name, llvm::StringRef value);
+  /// Options that are not as by default.
+  MethodOptions getChanged() const;
+  bool operator==(const GPTQOptions &other) const {
+    return getChanged() == other.getChanged();
+  }
 };
 
 /// The factor of one Hessian, in the order in which columns are rounded. All

@@ -26,6 +26,14 @@ struct MethodInput {
   llvm::ArrayRef<float> importance = {}, hessian = {};
 };
 
+/// Names and values of options, as in a configuration file, in the order in
+/// which they were first set.
+using MethodOptions = std::vector<std::pair<std::string, std::string>>;
+
+/// Sets an option, or changes it if it is there.
+void setMethodOption(MethodOptions &options, llvm::StringRef name,
+                     llvm::StringRef value);
+
 /// A way to choose codes, scales and zero points. To add one, write a file with
 /// its function and a static `RegisterMethod`; a plugin does the same.
 struct Method {
@@ -43,6 +51,11 @@ struct Method {
   bool needsHessian = false, needsImportance = false;
   /// Its schemes have zeros that are floats, whatever users ask for.
   bool hasFloatZeros = false;
+  /// Options that a rule of a configuration can set for a layer, and what
+  /// checks one of them: the error says which values there are.
+  llvm::ArrayRef<llvm::StringRef> options = {};
+  llvm::Error (*checkOption)(llvm::StringRef name,
+                             llvm::StringRef value) = nullptr;
 };
 
 /// Adds a method to the table; the method outlives it.

@@ -9,6 +9,7 @@
 #ifndef NIBBLE_SUPPORT_QUANTIZATIONCONFIG_H
 #define NIBBLE_SUPPORT_QUANTIZATIONCONFIG_H
 
+#include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/Outliers.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -39,6 +40,9 @@ struct LayerChoice {
   float outlierThreshold = quantizer::defaultOutlierThreshold;
   /// Scales in 8 bits, with a float32 scale for 256 of them.
   bool doubleQuant = false;
+  /// Options of the method that rules set; others are those of the command
+  /// line.
+  quantizer::MethodOptions methodOptions;
   /// Where the scheme comes from, for reports: "command line", or "FILE:LINE".
   std::string origin = "command line";
 
@@ -60,6 +64,7 @@ struct LayerOptions {
   std::optional<quantizer::ScaleRule> scaleRule;
   std::optional<float> outlierThreshold;
   std::optional<bool> doubleQuant;
+  quantizer::MethodOptions methodOptions;
 
   void applyTo(LayerChoice &choice) const;
 };
@@ -91,8 +96,9 @@ struct ConfigRule {
 ///
 /// A method may be a list: [awq, gptq]. Options: scheme, method, group-size,
 /// symmetric, asymmetric, scale-type, scale-rule, outlier-threshold,
-/// double-quant (or double_quant), skip. Rules apply in order, a later one
-/// wins.
+/// double-quant (or double_quant), skip, and those of methods
+/// (`Method::options`), which layers with other methods ignore. Rules apply in
+/// order, a later one wins.
 class QuantizationConfig {
 public:
   QuantizationConfig();

@@ -10,6 +10,7 @@
 #define NIBBLE_SUPPORT_REPORT_H
 
 #include "nibble/Quantizer/Histogram.h"
+#include "nibble/Quantizer/Method.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
@@ -55,6 +56,18 @@ enum class OutputErrorBasis {
 llvm::StringRef stringifyOutputErrorBasis(OutputErrorBasis basis);
 OutputErrorBasis symbolizeOutputErrorBasis(llvm::StringRef name);
 
+/// What a method found that rounds a weight for the inputs of calibration data.
+struct CalibratedRounding {
+  /// Rows of data that the layer was multiplied with.
+  int64_t rows = 0;
+  /// What was added to the diagonal of the Hessian, as a part of its mean, and
+  /// the squared error of the layer's output, summed over its channels and
+  /// averaged over the rows. Absent for a fallback.
+  std::optional<double> damp, loss;
+  /// Why the weight was rounded to nearest; empty if it was not.
+  std::string fallback;
+};
+
 /// What quantization did to the weight of one operation.
 struct LayerReport {
   /// Layer name, ONNX operator type, scheme as users write it, method; the
@@ -73,6 +86,8 @@ struct LayerReport {
   std::string scaleType, scaleRule;
   /// Of LLM.int8.
   std::optional<float> outlierThreshold;
+  /// Options of the method that are not as by default.
+  quantizer::MethodOptions methodOptions;
   /// Elements of the weight, its bytes in float and as it is now.
   int64_t numWeights = 0, floatBytes = 0, bytes = 0;
   /// 10 log10(sum w^2 / sum (w - w')^2) in dB, the cosine of w and w', and the
@@ -87,6 +102,7 @@ struct LayerReport {
   /// before it and of its activations, beside the float model's.
   std::optional<MeasuredOutput> measured;
   std::optional<quantizer::WeightHistograms> histograms;
+  std::optional<CalibratedRounding> rounding;
 
   bool isQuantized() const { return scheme != "none"; }
   /// Bits that one weight takes in truth, scales and zeros counted.

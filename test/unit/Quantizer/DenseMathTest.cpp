@@ -82,6 +82,29 @@ TEST_F(DenseMathTest, OuterProducts) {
     }
 }
 
+/// Columns of very different size, and sizes that fill no tile.
+TEST_F(DenseMathTest, OuterProductsArePreciseForEachPair) {
+  for (auto [rows, size] :
+       {std::pair<int64_t, int64_t>{1, 1}, {33, 17}, {513, 33}, {1100, 250}}) {
+    std::vector<float> x = makeNormal(rows * size), h(size * size);
+    for (int64_t i = 0; i < rows * size; ++i)
+      x[i] *= std::exp(5 * std::sin(3.7 * (i % size)));
+    addOuterProducts({x.data(), rows, size, size}, h);
+    std::vector<double> exact(size * size);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < size; ++i)
+        for (int64_t j = i; j < size; ++j)
+          exact[i * size + j] += double(x[r * size + i]) * x[r * size + j];
+    for (int64_t i = 0; i < size; ++i)
+      for (int64_t j = i; j < size; ++j) {
+        double scale = std::sqrt(exact[i * size + i] * exact[j * size + j]);
+        ASSERT_NEAR(h[i * size + j] / scale, exact[i * size + j] / scale,
+                    std::exp2(-16))
+            << rows << " rows, " << i << ", " << j;
+      }
+  }
+}
+
 TEST_F(DenseMathTest, FactorAndInverse) {
   for (int64_t size : {1, 5, 64, 65, 130, 260}) {
     std::vector<double> h = makeDefinite(size), m = h;

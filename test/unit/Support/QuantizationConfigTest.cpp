@@ -126,6 +126,24 @@ TEST(QuantizationConfigTest, RulesWithoutALayerAreNamed) {
                 "q.yaml:12: rule 3 (regex: .*lm_head) matches no layer"}));
 }
 
+TEST(QuantizationConfigTest, OptionsOfMethods) {
+  QuantizationConfig config =
+      parseOrFail("default: {damp-percent: 0.1, activation-order: true}\n"
+                  "rules:\n"
+                  "  - layers: a\n"
+                  "    method: gptq\n"
+                  "    damp-percent: 0.2\n");
+  using Options = quantizer::MethodOptions;
+  EXPECT_EQ(config.resolve({}, {"b"}, "Gemm").methodOptions,
+            (Options{{"damp-percent", "0.1"}, {"activation-order", "true"}}));
+  Options own = {{"damp-percent", "0.2"}, {"activation-order", "true"}};
+  EXPECT_EQ(config.resolve({}, {"a"}, "Gemm").methodOptions, own);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  config.write(os);
+  EXPECT_EQ(parseOrFail(text).resolve({}, {"a"}, "Gemm").methodOptions, own);
+}
+
 TEST(QuantizationConfigTest, SelectorsOfARuleAllHold) {
   QuantizationConfig config = parseOrFail("rules:\n"
                                           "  - layers: 'a*'\n"
@@ -176,7 +194,16 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
       {"default: {groupsize: 32}\n",
        "q.yaml:1:11: unknown key 'groupsize': expected one of scheme, skip, "
        "method, group-size, symmetric, asymmetric, scale-type, scale-rule, "
-       "outlier-threshold, double-quant; did you mean 'group-size'?"},
+       "outlier-threshold, double-quant@options; did you mean 'group-size'?"},
+      {"default: {damp-percent: much}\n",
+       "q.yaml:1:25: damp-percent is 'much': expected a number"},
+      {"default: {damp-percent: 2}\n",
+       "q.yaml:1:25: damp-percent is 2: expected a part of the mean diagonal, "
+       "from 0 to below 1"},
+      {"default: {activation-order: yes}\n",
+       "q.yaml:1:29: activation-order is 'yes': expected true or false"},
+      {"rules:\n  - layers: x\n    method: rtn\n    block-size: 8\n",
+       "q.yaml:2:5: 'block-size' is no option of method 'rtn'"},
       {"default: {symmetric: perhaps}\n",
        "q.yaml:1:22: 'symmetric' is 'perhaps': expected true or false"},
       {"default: {symmetric: true, asymmetric: true}\n",
@@ -200,13 +227,16 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
        "q.yaml:3:1: a configuration is one document"},
   };
   // What there is to choose from.
-  std::string schemes;
+  std::string schemes, options;
   llvm::SmallVector<llvm::StringRef> names;
   for (const quantizer::SchemeName &scheme : quantizer::getSchemeNames())
     if (scheme.available)
       schemes += (schemes.empty() ? "" : ", ") + scheme.name.str();
-  for (const quantizer::Method *method : quantizer::getMethods())
+  for (const quantizer::Method *method : quantizer::getMethods()) {
     names.push_back(method->name);
+    for (llvm::StringRef option : method->options)
+      options += ", " + option.str();
+  }
   for (auto &method : quantizer::getPreparingMethods())
     names.push_back(method.name);
   llvm::sort(names);
@@ -214,7 +244,8 @@ TEST(QuantizationConfigTest, ErrorsSayWhereAndWhat) {
   for (auto [text, message] : cases) {
     std::string expected = message;
     for (auto [mark, names] :
-         {std::pair("@schemes", schemes), std::pair("@methods", methods)})
+         {std::pair("@schemes", schemes), std::pair("@methods", methods),
+          std::pair("@options", options)})
       if (size_t at = expected.find(mark); at != std::string::npos)
         expected.replace(at, strlen(mark), names);
     EXPECT_EQ(getError(text), expected) << text;

@@ -45,6 +45,8 @@ Report makeReport() {
                                  Spread::of({0.995, 0.996, 0.999})};
   conv.histograms = quantizer::WeightHistograms{
       {0.5, {0, 4, 16}}, {0.5, {4, 0, 16}}, {0.03, {1, 2, 1}}};
+  conv.methodOptions = {{"damp-percent", "0.1"}};
+  conv.rounding = CalibratedRounding{640, 0.11, 2.5, ""};
   report.layers.push_back(conv);
 
   LayerReport head;
@@ -104,6 +106,12 @@ TEST(ReportTest, JSONHasTheFigures) {
   EXPECT_EQ(error.getNumber("relative"), 0.001);
   EXPECT_NEAR(*error.getNumber("sqnr_db"), 30, 1e-9);
   EXPECT_EQ(error.getString("basis"), "mean-squares");
+  EXPECT_EQ(conv.getObject("options")->getString("damp-percent"), "0.1");
+  json::Object &rounding = *conv.getObject("rounding");
+  EXPECT_EQ(rounding.getInteger("calibration_rows"), 640);
+  EXPECT_EQ(rounding.getNumber("damp"), 0.11);
+  EXPECT_EQ(rounding.getNumber("loss"), 2.5);
+  EXPECT_EQ(rounding.get("fallback"), nullptr);
   json::Object &measured = *conv.getObject("measured_output");
   EXPECT_EQ(measured.getInteger("samples"), 3);
   EXPECT_EQ(measured.getObject("sqnr_db")->getNumber("mean"), 22);

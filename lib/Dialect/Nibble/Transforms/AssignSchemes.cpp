@@ -197,6 +197,10 @@ private:
     request.method = choice.method;
     request.prepare = choice.prepare;
     request.scheme = choice.getScheme();
+    const quantizer::Method *method = quantizer::lookupMethod(choice.method);
+    for (const auto &[name, value] : choice.methodOptions)
+      if (method && llvm::is_contained(method->options, name))
+        request.options.emplace_back(name, value);
     if (request.scheme.dynamicActivations)
       keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;

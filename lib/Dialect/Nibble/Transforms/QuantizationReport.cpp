@@ -72,6 +72,23 @@ readHistograms(DictionaryAttr report) {
 
 } // namespace
 
+DictionaryAttr toDictionary(MLIRContext *context,
+                            const quantizer::MethodOptions &options) {
+  Builder b(context);
+  NamedAttrList entries;
+  for (const auto &[name, value] : options)
+    entries.append(name, b.getStringAttr(value));
+  return entries.getDictionary(context);
+}
+
+quantizer::MethodOptions toMethodOptions(DictionaryAttr dictionary) {
+  quantizer::MethodOptions options;
+  for (NamedAttribute entry : dictionary)
+    if (auto value = dyn_cast<StringAttr>(entry.getValue()))
+      options.emplace_back(entry.getName().str(), value.str());
+  return options;
+}
+
 DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
   Builder b(context);
   SmallVector<NamedAttribute> entries;
@@ -94,6 +111,8 @@ DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
       add("outlier_threshold", b.getF32FloatAttr(*report.outlierThreshold));
     if (report.doubleQuant)
       add("double_quant", b.getUnitAttr());
+    if (!report.methodOptions.empty())
+      add("options", toDictionary(context, report.methodOptions));
   }
   add("weights", b.getI64IntegerAttr(report.numWeights));
   add("float_bytes", b.getI64IntegerAttr(report.floatBytes));
@@ -109,6 +128,14 @@ DictionaryAttr toDictionary(MLIRContext *context, const LayerReport &report) {
   if (report.outputErrorBasis != OutputErrorBasis::None)
     addString("output_error_basis",
               stringifyOutputErrorBasis(report.outputErrorBasis).str());
+  if (const std::optional<CalibratedRounding> &rounding = report.rounding) {
+    add("calibration_rows", b.getI64IntegerAttr(rounding->rows));
+    if (rounding->damp)
+      add("damp", b.getF64FloatAttr(*rounding->damp));
+    if (rounding->loss)
+      add("loss", b.getF64FloatAttr(*rounding->loss));
+    addString("fallback", rounding->fallback);
+  }
   if (report.histograms)
     add("histograms",
         b.getDictionaryAttr(
@@ -160,6 +187,15 @@ static void readReport(DictionaryAttr dictionary, LayerReport &report) {
   getString("output_error_basis", basis);
   report.outputErrorBasis = symbolizeOutputErrorBasis(basis);
   report.histograms = readHistograms(dictionary);
+  if (auto rows = dictionary.getAs<IntegerAttr>("calibration_rows")) {
+    CalibratedRounding &rounding = report.rounding.emplace();
+    rounding.rows = rows.getInt();
+    getDouble("damp", rounding.damp);
+    getDouble("loss", rounding.loss);
+    getString("fallback", rounding.fallback);
+  }
+  if (auto options = dictionary.getAs<DictionaryAttr>("options"))
+    report.methodOptions = toMethodOptions(options);
   if (auto attr = dictionary.getAs<DenseI64ArrayAttr>("shape"))
     report.shape = attr.asArrayRef().vec();
 }

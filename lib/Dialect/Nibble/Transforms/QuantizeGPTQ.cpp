@@ -62,16 +62,18 @@ private:
     ArrayRef<float> hessian;
     std::unique_ptr<quantizer::GPTQFactor> factor;
     int64_t groupLength;
-    bool staticGroups;
+    GPTQOptions options;
   };
   struct Note {
     QuantizableOpInterface op;
     GPTQOutcome outcome;
     int64_t rows, columns;
+    quantizer::MethodOptions options;
   };
+  llvm::Expected<GPTQOptions> getOptions(QuantizableOpInterface op) const;
   const quantizer::GPTQFactor &getFactor(ArrayRef<float> hessian, int64_t cols,
                                          int64_t groupLength,
-                                         bool staticGroups);
+                                         const GPTQOptions &options);
 
   GPTQOptions options;
   /// Layers with the same inputs follow each other.
@@ -123,24 +125,35 @@ private:
   std::vector<std::vector<float>> sums;
 };
 
-const quantizer::GPTQFactor &LayerQuantizer::getFactor(ArrayRef<float> hessian,
-                                                       int64_t cols,
-                                                       int64_t groupLength,
-                                                       bool staticGroups) {
+/// Those of the pass with those of the layer's request.
+llvm::Expected<GPTQOptions>
+LayerQuantizer::getOptions(QuantizableOpInterface op) const {
+  GPTQOptions own = options;
+  auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
+  if (auto entries = request.getAs<DictionaryAttr>("options"))
+    for (const auto &[name, value] : toMethodOptions(entries))
+      if (llvm::Error error = own.set(name, value))
+        return std::move(error);
+  if (llvm::Error error = own.verify())
+    return std::move(error);
+  return own;
+}
+
+const quantizer::GPTQFactor &
+LayerQuantizer::getFactor(ArrayRef<float> hessian, int64_t cols,
+                          int64_t groupLength, const GPTQOptions &options) {
   // Layers that read the same values have equal Hessians, in several places of
   // a statistics file.
   for (Entry &entry : factors)
-    if (entry.groupLength == groupLength &&
-        entry.staticGroups == staticGroups && entry.hessian == hessian)
+    if (entry.groupLength == groupLength && entry.options == options &&
+        entry.hessian == hessian)
       return *entry.factor;
   if (factors.size() == 2)
     factors.erase(factors.begin());
-  GPTQOptions own = options;
-  own.staticGroups = staticGroups;
-  factors.push_back(
-      {hessian,
-       std::make_unique<quantizer::GPTQFactor>(hessian, cols, groupLength, own),
-       groupLength, staticGroups});
+  factors.push_back({hessian,
+                     std::make_unique<quantizer::GPTQFactor>(
+                         hessian, cols, groupLength, options),
+                     groupLength, options});
   return *factors.back().factor;
 }
 
@@ -152,10 +165,12 @@ llvm::Error LayerQuantizer::quantize(QuantizableOpInterface op,
   if (llvm::Error error = quantizer::lookupMethod("gptq")->supports(scheme))
     return error;
   int64_t numGroups = inputs.hessians.size(), cols = weight.cols;
+  llvm::Expected<GPTQOptions> own = getOptions(op);
+  if (!own)
+    return own.takeError();
+  Note note{op, {}, inputs.rows, cols, own->getChanged()};
   // Only matrix products find the scale of a column by an index.
-  bool staticGroups =
-      options.staticGroups || (options.activationOrder && !isa<MatMulOp>(op));
-  Note note{op, {}, inputs.rows, cols};
+  own->staticGroups |= own->activationOrder && !isa<MatMulOp>(op);
   int64_t rows = weight.rows / numGroups;
   for (auto [group, hessian] : llvm::enumerate(inputs.hessians)) {
     if (hessian.size() != size_t(cols * cols))
@@ -164,7 +179,7 @@ llvm::Error LayerQuantizer::quantize(QuantizableOpInterface op,
           " elements: expected " + llvm::Twine(cols) + " x " +
           llvm::Twine(cols) + "; calibrate this model again");
     const quantizer::GPTQFactor &factor =
-        getFactor(hessian, cols, scheme.getGroupLength(cols), staticGroups);
+        getFactor(hessian, cols, scheme.getGroupLength(cols), *own);
     quantizer::WeightView part = weight;
     part.rows = rows;
     part.data += group * rows * weight.rowStride * sizeof(float);
@@ -198,7 +213,7 @@ llvm::Error LayerQuantizer::round(QuantizableOpInterface op,
   if (llvm::Error error =
           quantizer::lookupMethod("gptq")->supports(result.scheme))
     return error;
-  Note note{op, {}, 0, weight.cols};
+  Note note{op, {}, 0, weight.cols, {}};
   note.outcome.fallback = reason.str();
   notes.push_back(std::move(note));
   return quantizer::quantizeRTN(weight, result.scheme, result.codes,
@@ -225,6 +240,8 @@ void LayerQuantizer::report() {
       continue;
     Builder b(op.getContext());
     NamedAttrList entries(report);
+    if (!note.options.empty())
+      entries.set("options", toDictionary(op.getContext(), note.options));
     entries.set("calibration_rows", b.getI64IntegerAttr(note.rows));
     if (outcome.fallback.empty()) {
       entries.set("damp", b.getF64FloatAttr(outcome.damp));

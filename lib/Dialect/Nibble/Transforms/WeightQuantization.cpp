@@ -387,6 +387,15 @@ QuantizationRequest::get(Operation *op) {
       return op->emitError("unknown scale rule \"") << rule.getValue() << '"';
     request.scheme.scaleRule = *known;
   }
+  if (Attribute options = dictionary.get("options")) {
+    auto entries = dyn_cast<DictionaryAttr>(options);
+    if (entries)
+      request.options = toMethodOptions(entries);
+    if (!entries || request.options.size() != entries.size())
+      return op->emitError("expected the options of ")
+             << requestAttrName << " to be a dictionary of strings, got "
+             << options;
+  }
   return std::optional<QuantizationRequest>(request);
 }
 
@@ -409,6 +418,8 @@ DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   if (scheme.outlierThreshold)
     entries.append("outlier_threshold",
                    b.getF32FloatAttr(*scheme.outlierThreshold));
+  if (!options.empty())
+    entries.append("options", toDictionary(context, options));
   return entries.getDictionary(context);
 }
 

@@ -39,6 +39,12 @@ constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";
 mlir::DictionaryAttr toDictionary(mlir::MLIRContext *context,
                                   const LayerReport &report);
 
+/// Options of a method as a dictionary of strings, as requests and reports have
+/// them, and back; what is not a string is left out.
+mlir::DictionaryAttr toDictionary(mlir::MLIRContext *context,
+                                  const quantizer::MethodOptions &options);
+quantizer::MethodOptions toMethodOptions(mlir::DictionaryAttr dictionary);
+
 /// Puts `report` on `op` as a discardable dictionary, so that it survives in
 /// textual IR and a pass in a plugin needs nothing but an attribute; name and
 /// operator type are the operation's own.

@@ -28,6 +28,8 @@ struct QuantizationRequest {
   /// preparing methods. Nothing may be left of `prepare` when codes are chosen.
   std::vector<std::string> prepare, prepared;
   quantizer::QuantizationScheme scheme;
+  /// Options of the method that differ from those of its pass.
+  quantizer::MethodOptions options;
 
   /// The request on `op`, if there is one. A malformed dictionary is an error.
   static mlir::FailureOr<std::optional<QuantizationRequest>>

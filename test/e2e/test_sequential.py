@@ -102,10 +102,14 @@ class Sequential(Refusal):
         report, config, page = (self.folder / name for name in names)
         self.compile_with(
             STORIES, *GPTQ, f"--data={self.data}", f"--config={rules}", f"--report={report}",
-            f"--report={config}", f"--report={page}", "--report-samples=0", "--head=none",
+            f"--report={config}", f"--report={page}", "--report-samples=0",
         )  # fmt: skip
-        layers = json.loads(report.read_text())["layers"]
-        rounded = [layer for layer in layers if layer.get("method") == "gptq"]
+
+        def read():
+            layers = json.loads(report.read_text())["layers"]
+            return [layer for layer in layers if layer.get("method") == "gptq"]
+
+        rounded = read()
         self.assertGreater(len(rounded), 10)
         for layer in rounded:
             own = "up" in layer["name"]
@@ -118,12 +122,11 @@ class Sequential(Refusal):
         self.assertIn("activation-order: true", config.read_text())
         self.assertIn("Damping", page.read_text())
         # The report makes the same choices again.
-        again = ["--quantize=none", f"--data={self.data}", f"--config={config}"]
-        first, second = (
-            self.compile_with(STORIES, *options, name="same.so").read_bytes()
-            for options in ([*GPTQ, f"--data={self.data}", f"--config={rules}"], again)
-        )
-        self.assertEqual(hashlib.sha256(first).digest(), hashlib.sha256(second).digest())
+        self.compile_with(
+            STORIES, "--quantize=none", f"--data={self.data}", f"--config={config}",
+            f"--report={report}", "--report-samples=0",
+        )  # fmt: skip
+        self.assertEqual(read(), rounded)
 
     def refuse(self, status, *wanted, options=(), **kwargs):
         run = s.run_tool(

@@ -27,7 +27,7 @@ Report makeReport() {
   conv.name = "conv*[1]";
   conv.operatorType = "Conv";
   conv.scheme = "W4A16";
-  conv.method = "rtn";
+  conv.method = "gptq";
   conv.shape = {16, 3, 3, 3};
   conv.groupSize = -1;
   conv.symmetric = false;

@@ -130,7 +130,9 @@ llvm::Expected<GPTQOptions>
 LayerQuantizer::getOptions(QuantizableOpInterface op) const {
   GPTQOptions own = options;
   auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
-  if (auto entries = request.getAs<DictionaryAttr>("options"))
+  auto entries =
+      request ? request.getAs<DictionaryAttr>("options") : DictionaryAttr();
+  if (entries)
     for (const auto &[name, value] : toMethodOptions(entries))
       if (llvm::Error error = own.set(name, value))
         return std::move(error);

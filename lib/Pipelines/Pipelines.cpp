@@ -114,7 +114,7 @@ void nibble::buildLinalgPipeline(OpPassManager &passes) {
   add(passes, "func.func(nibble-quantize-activations,nibble-sort-groups,"
               "nibble-pack-weights,convert-nibble-to-linalg),"
               "func.func(nibble-fold-transposes,"
-              "nibble-fuse-dequantized-inputs,linalg-fuse-elementwise-ops),"
+              "nibble-fuse-dequantized-inputs,nibble-fuse-elementwise),"
               "canonicalize,cse,"
               "func.func(nibble-share-caches)");
 }

@@ -29,6 +29,7 @@ void populateBufferizationPipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createNibblePlaceCachesPass());
   pm.addPass(createNibbleProtectInputsPass());
   pm.addNestedPass<func::FuncOp>(createNibbleReuseInputsPass());
+  pm.addNestedPass<func::FuncOp>(createNibbleSplitFillsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;

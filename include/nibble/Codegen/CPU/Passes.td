@@ -358,6 +358,36 @@ def NibbleLowerExpandShapePass : Pass<"nibble-lower-expand-shape"> {
   ];
 }
 
+def NibbleSplitFillsPass : Pass<"nibble-split-fills", "::mlir::func::FuncOp"> {
+  let summary = "Give each operation that writes to a filled tensor its own";
+  let description = [{
+    Sums and products start from a tensor of zeros, and equal tensors have become
+    one. Bufferization would fill one buffer and copy it for each; filling is
+    cheaper, and a product that stores its result needs no zeros at all.
+
+    Before:
+    ```mlir
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x4xf32>) -> tensor<8x4xf32>
+    %0 = linalg.matmul ins(%x, %v : tensor<8x6xf32>, tensor<6x4xf32>) outs(%z : tensor<8x4xf32>)
+    %1 = linalg.matmul ins(%x, %w : tensor<8x6xf32>, tensor<6x4xf32>) outs(%z : tensor<8x4xf32>)
+    ```
+    After:
+    ```mlir
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x4xf32>) -> tensor<8x4xf32>
+    %0 = linalg.matmul ins(%x, %v : tensor<8x6xf32>, tensor<6x4xf32>) outs(%z : tensor<8x4xf32>)
+    %f = tensor.empty() : tensor<8x4xf32>
+    %y = linalg.fill ins(%zero : f32) outs(%f : tensor<8x4xf32>) -> tensor<8x4xf32>
+    %1 = linalg.matmul ins(%x, %w : tensor<8x6xf32>, tensor<6x4xf32>) outs(%y : tensor<8x4xf32>)
+    ```
+  }];
+  let statistics = [
+    Statistic<"numSplit", "num-split", "Operations with a filled tensor of their own">
+  ];
+  let dependentDialects = [
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def NibbleReuseInputsPass : Pass<"nibble-reuse-inputs", "::mlir::func::FuncOp"> {
   let summary = "Compute elementwise operations in a value that ends with them";
   let description = [{

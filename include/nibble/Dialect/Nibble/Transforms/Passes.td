@@ -530,7 +530,7 @@ def NibbleFuseDequantizedInputsPass
     A loop that makes a float of each byte of a tensor becomes part of every loop
     that reads the floats, also of several, and of reductions: each reads bytes,
     a quarter of the memory, and converts them. Together with
-    `linalg-fuse-elementwise-ops` what lies between dequantization and
+    `nibble-fuse-elementwise` what lies between dequantization and
     quantization becomes one loop from bytes to bytes.
 
     Before:
@@ -544,6 +544,33 @@ def NibbleFuseDequantizedInputsPass
     ```
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def NibbleFuseElementwisePass
+    : Pass<"nibble-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "Make one loop of elementwise operations that follow each other";
+  let description = [{
+    As upstream's `linalg-fuse-elementwise-ops`, but a reduction that reads an
+    operand several times, as a product does, does not take in what computes it:
+    it would compute it each time. Products keep their matrices, too, where a
+    reshape comes before or after them.
+
+    Before:
+    ```mlir
+    %0 = linalg.generic ... ins(%x : tensor<8x4xf32>) outs(%e : tensor<8x4xf32>) { ... math.exp ... }
+    %1 = linalg.generic ... ins(%0 : tensor<8x4xf32>) outs(%e : tensor<8x4xf32>) { ... arith.addf ... }
+    %2 = linalg.matmul ins(%1, %w : tensor<8x4xf32>, tensor<4x6xf32>) outs(%z : tensor<8x6xf32>)
+    ```
+    After:
+    ```mlir
+    %1 = linalg.generic ... ins(%x : tensor<8x4xf32>) outs(%e : tensor<8x4xf32>) { ... math.exp ... arith.addf ... }
+    %2 = linalg.matmul ins(%1, %w : tensor<8x4xf32>, tensor<4x6xf32>) outs(%z : tensor<8x6xf32>)
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"
+  ];
 }
 
 def NibbleFoldTransposesPass

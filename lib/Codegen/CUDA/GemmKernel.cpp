@@ -71,8 +71,8 @@ private:
   std::unique_ptr<GemmProducts> products;
   StageLayout stage;
 
-  Value codes, scales, zeros, input, inputScales, bias, residual, output,
-      numRows;
+  Value codes, scales, zeros, input, inputScales, inputZeros, weightSums, bias,
+      residual, output, numRows;
   Value thread, warp, lane, shared;
   Value firstPanel, firstRow;
   /// Number of the panel in the block and first row in the block.
@@ -98,13 +98,18 @@ void GemmEmitter::readArguments() {
   input = next();
   if (o.isByte())
     inputScales = next();
+  if (o.inputZeros) {
+    inputZeros = next();
+    weightSums = next();
+  }
   if (o.epilogue.bias && o.splits == 1)
     bias = next();
   if (o.epilogue.residual && o.splits == 1)
     residual = next();
   output = next();
   numRows = next();
-  for (Value constant : {codes, scales, zeros, input, inputScales, bias})
+  for (Value constant :
+       {codes, scales, zeros, input, inputScales, inputZeros, weightSums, bias})
     if (constant)
       e.setConstant(constant);
 }
@@ -208,7 +213,7 @@ void GemmEmitter::emitResult(ValueRange sums) {
   Value panel = e.add(firstPanel, warpPanel);
   Value channel = e.add(e.mul(panel, WeightLayout::panelWidth),
                         e.mul(e.bitAnd(lane, 3), 8));
-  Values channelScales;
+  Values channelScales, channelSums;
   if (o.isByte() && o.weight.numGroups() == 1)
     for (int64_t half = 0; half < 2; ++half) {
       // Panels behind the last one have no scales.
@@ -221,6 +226,12 @@ void GemmEmitter::emitResult(ValueRange sums) {
       for (int64_t i = 0; i < 4; ++i)
         channelScales.push_back(e.extract(four, i));
     }
+  if (o.inputZeros)
+    for (int64_t i = 0; i < 8; ++i) {
+      Value safe = e.min(e.add(channel, i), e.num(layout.n - 1));
+      channelSums.push_back(
+          e.load(e.i32, e.at(weightSums, e.mul(safe, 4)), true));
+    }
   for (int64_t tile = 0; tile < products->rowTiles(); ++tile)
     for (int64_t below = 0; below < 2; ++below) {
       Value inBlock =
@@ -230,9 +241,18 @@ void GemmEmitter::emitResult(ValueRange sums) {
         Value rowScale;
         if (o.isByte())
           rowScale = e.load(e.f32, e.at(inputScales, e.mul(row, 4)), true);
+        Value rowZero;
+        if (o.inputZeros) {
+          rowZero = e.widen(e.load(e.i8, e.at(inputZeros, row), true));
+          // Of the splits one takes the zero points off.
+          if (isPart)
+            rowZero = e.select(e.eq(e.blockId(2), 0), rowZero, e.num(0));
+        }
         Values results;
         for (int64_t i = 0; i < 8; ++i) {
           Value sum = sums[GemmProducts::index(tile, i % 4, 2 * below + i / 4)];
+          if (rowZero)
+            sum = e.toF32(e.sub(sum, e.mul(rowZero, channelSums[i])));
           if (!channelScales.empty())
             sum = e.fmul(sum, channelScales[i]);
           if (rowScale)
@@ -307,6 +327,8 @@ StringRef codegen::cuda::getGemmObstacle(const GemmKernelOptions &o) {
     return "a group is not a whole number of steps of the instruction";
   if (layout.k * (o.isByte() ? 1 : 2) % 4 != 0)
     return "rows of the input are not aligned to 4 bytes";
+  if (o.inputZeros && (!o.isByte() || o.weight.numGroups() != 1))
+    return "zero points of the input need bytes with one scale per channel";
   if (!o.isByte())
     return o.input == FloatKind::F32 ? "the input is f32" : "";
   if (layout.bits == 3 || !o.weight.table.empty())
@@ -335,7 +357,8 @@ LaunchShape codegen::cuda::getGemmLaunch(const GemmKernelOptions &o,
 gpu::GPUFuncOp codegen::cuda::buildGemmKernel(OpBuilder &builder,
                                               gpu::GPUModuleOp module,
                                               const GemmKernelOptions &o) {
-  unsigned pointers = 4 + (o.weight.zero != ZeroKind::None) + o.isByte();
+  unsigned pointers =
+      4 + (o.weight.zero != ZeroKind::None) + o.isByte() + 2 * o.inputZeros;
   if (o.splits == 1)
     pointers += o.epilogue.bias + o.epilogue.residual;
   SmallVector<Type> arguments(

@@ -86,7 +86,7 @@ public:
   Values finish(ValueRange sums) override {
     Values floats;
     for (Value sum : sums)
-      floats.push_back(oneGroup() ? e.toF32(sum) : sum);
+      floats.push_back(oneGroup() && !o.inputZeros ? e.toF32(sum) : sum);
     return floats;
   }
 
@@ -300,7 +300,7 @@ Values ByteProducts::addTile(const GemmStage &stage, Value firstRow, Value lane,
                         makeWeights(words, j, 2 * step + 1, zeros[j])};
       for (int64_t tile = 0; tile < rowTiles(); ++tile) {
         Value *sum = &target[index(tile, j, 0)];
-        Values next = e.mmaByte(inputs[tile], weights,
+        Values next = e.mmaByte(inputs[tile], o.inputZeros, weights,
                                 ValueRange(ArrayRef<Value>(sum, 4)));
         llvm::copy(next, sum);
       }

@@ -63,7 +63,8 @@ public:
   /// stage's input.
   virtual Values addTile(const GemmStage &stage, mlir::Value firstRow,
                          mlir::Value lane, mlir::ValueRange sums) = 0;
-  /// Sums as f32 in the order of `index`, without scales of rows.
+  /// Sums as f32 in the order of `index`, without scales of rows; as i32 if
+  /// the input has zero points, which have to be taken off.
   virtual Values finish(mlir::ValueRange sums) = 0;
 
   /// Sum number `element` (0 to 3) of column `j` of row tile `tile`.

@@ -131,6 +131,10 @@ Value KernelEmitter::wideMul(Value x, int64_t y) {
                                arith::ConstantIntOp::create(b, loc, i64, y));
 }
 
+Value KernelEmitter::widen(Value x) {
+  return arith::ExtUIOp::create(b, loc, i32, x);
+}
+
 Value KernelEmitter::narrow(Value x) {
   return arith::TruncIOp::create(b, loc, i32, x);
 }
@@ -377,13 +381,14 @@ Values KernelEmitter::mmaHalf(FloatKind kind, ValueRange a, ValueRange b2,
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col}));
 }
 
-Values KernelEmitter::mmaByte(ValueRange a, ValueRange b2, ValueRange c) {
+Values KernelEmitter::mmaByte(ValueRange a, bool isUnsigned, ValueRange b2,
+                              ValueRange c) {
   SmallVector<Type> types(4, i32);
   Type result = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
-  auto type = NVVM::MMATypes::s8;
+  auto type = isUnsigned ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8;
   return unpackStruct(NVVM::MmaOp::create(
       b, loc, result, a, b2, c, {16, 8, 32}, std::nullopt,
-      NVVM::MMAIntOverflow::wrapped, std::array{type, type},
+      NVVM::MMAIntOverflow::wrapped, std::array{type, NVVM::MMATypes::s8},
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col}));
 }
 

@@ -80,6 +80,8 @@ public:
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   /// i64 product, for offsets of large tensors.
   mlir::Value wideMul(mlir::Value x, int64_t y);
+  /// An unsigned i8 as i32.
+  mlir::Value widen(mlir::Value x);
   /// The low half of an i64.
   mlir::Value narrow(mlir::Value x);
 
@@ -135,8 +137,9 @@ public:
   /// m16n8k16 of `kind` (f16 or bf16), f32 sums.
   Values mmaHalf(FloatKind kind, mlir::ValueRange a, mlir::ValueRange b,
                  mlir::ValueRange c);
-  /// m16n8k32 of s8, i32 sums.
-  Values mmaByte(mlir::ValueRange a, mlir::ValueRange b, mlir::ValueRange c);
+  /// m16n8k32 of s8, or u8 for a, and s8, i32 sums.
+  Values mmaByte(mlir::ValueRange a, bool isUnsigned, mlir::ValueRange b,
+                 mlir::ValueRange c);
 
   // Between the lanes of a warp.
   /// The value that lane `lane ^ distance` has.

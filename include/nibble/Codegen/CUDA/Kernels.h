@@ -121,12 +121,12 @@ mlir::gpu::GPUFuncOp buildGemvKernel(mlir::OpBuilder &builder,
 /// `stages` buffers; those of the input are swizzled in units of 16 bytes, so
 /// that neither copies nor `ldmatrix` meet a conflict of banks.
 ///
-/// Arguments: codes, scales, [zeros], input, [inputScales if Byte], [bias],
-/// [residual], output, rows: i32. With `splits` > 1 the output is a workspace
-/// f32 [splits, rows, n] that the kernel of `buildSplitSumKernel` adds up, and
-/// the epilogue is that kernel's.
-/// Grid: ceil(panels / panelsPerBlock) x ceil(rows / rowsPerBlock) x splits;
-/// block: 32 * panelsPerBlock * max(1, rowsPerBlock / 64).
+/// Arguments: codes, scales, [zeros], input, [inputScales if Byte],
+/// [inputZeros, weightSums], [bias], [residual], output, rows: i32. With
+/// `splits` > 1 the output is a workspace f32 [splits, rows, n] that the kernel
+/// of `buildSplitSumKernel` adds up, and the epilogue is that kernel's. Grid:
+/// ceil(panels / panelsPerBlock) x ceil(rows / rowsPerBlock) x splits; block:
+/// 32 * panelsPerBlock * max(1, rowsPerBlock / 64).
 struct GemmKernelOptions {
   std::string name = "gemm";
   /// Rows of an input in bytes must be a multiple of 4 (better of 16).
@@ -141,6 +141,10 @@ struct GemmKernelOptions {
   /// Blocks that share the tiles of K, for shapes with few blocks otherwise.
   int64_t splits = 1;
   Epilogue epilogue;
+  /// Byte, one group only: codes of the input are unsigned with a zero point
+  /// for each row, u8 [rows]. `weightSums`, i32 [n], has the sums over k of the
+  /// weights' codes minus their zero points.
+  bool inputZeros = false;
 
   bool isByte() const { return weight.layout.fragment == Fragment::Byte; }
 };

@@ -43,7 +43,7 @@ static void check(const GemmKernelOptions &options, int64_t rows) {
       });
   ASSERT_TRUE(machine);
   ProductCheck product(options.weight, options.input, options.output,
-                       options.epilogue, rows);
+                       options.epilogue, rows, options.inputZeros);
   product.lend(*machine);
   if (options.splits == 1) {
     launch(*machine, options.name, getGemmLaunch(options, rows),
@@ -171,6 +171,18 @@ TEST(Gemm, Bytes) {
     }
 }
 
+TEST(Gemm, UnsignedBytesWithZeroPoints) {
+  for (unsigned bits : {8, 4})
+    for (int64_t n : {72, 61}) {
+      GemmKernelOptions options = makeOptions(n, 336, bits, 0);
+      options.weight.layout.fragment = Fragment::Byte;
+      options.inputZeros = true;
+      options.epilogue.bias = true;
+      options.splits = bits == 4 ? 3 : 1;
+      check(options, 19);
+    }
+}
+
 TEST(Gemm, Obstacles) {
   GemmKernelOptions options = makeOptions(64, 128, 4, 24);
   EXPECT_NE(getGemmObstacle(options), "");
@@ -179,6 +191,9 @@ TEST(Gemm, Obstacles) {
   options = makeOptions(64, 128, 8, 32);
   options.weight.layout.fragment = Fragment::Byte;
   EXPECT_EQ(getGemmObstacle(options), "");
+  options.inputZeros = true;
+  EXPECT_NE(getGemmObstacle(options), "");
+  options.inputZeros = false;
   options.weight.zero = ZeroKind::Integer;
   EXPECT_NE(getGemmObstacle(options), "");
 }

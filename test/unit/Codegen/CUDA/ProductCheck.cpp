@@ -56,7 +56,7 @@ void nibble::test::launch(PtxMachine &machine, llvm::StringRef name,
 
 ProductCheck::ProductCheck(const KernelWeight &format, FloatKind inputKind,
                            FloatKind outputKind, const Epilogue &epilogue,
-                           int64_t rows)
+                           int64_t rows, bool hasInputZeros)
     : format(format), outputKind(outputKind), epilogue(epilogue), rows(rows),
       random(7), weight(format, random),
       input(inputKind, rows * format.layout.k),
@@ -75,6 +75,16 @@ ProductCheck::ProductCheck(const KernelWeight &format, FloatKind inputKind,
   byteInput.resize((rows * format.layout.k + 15) / 16 * 16);
   for (int8_t &x : byteInput)
     x = int8_t(random());
+  if (!hasInputZeros)
+    return;
+  inputZeros.resize(rows);
+  for (uint8_t &zero : inputZeros)
+    zero = uint8_t(random());
+  weightSums.resize(format.layout.n);
+  for (int64_t n = 0; n < format.layout.n; ++n)
+    for (int64_t k = 0; k < format.layout.k; ++k)
+      weightSums[n] += weight.codes[n * format.layout.k + k] -
+                       (1 << (format.layout.bits - 1));
 }
 
 std::vector<uint64_t> ProductCheck::getOperands() const {
@@ -88,6 +98,10 @@ std::vector<uint64_t> ProductCheck::getOperands() const {
   } else {
     arguments.push_back(reinterpret_cast<uint64_t>(byteInput.data()));
     arguments.push_back(inputScales.address());
+  }
+  if (!inputZeros.empty()) {
+    arguments.push_back(reinterpret_cast<uint64_t>(inputZeros.data()));
+    arguments.push_back(reinterpret_cast<uint64_t>(weightSums.data()));
   }
   return arguments;
 }
@@ -118,6 +132,8 @@ void ProductCheck::lend(PtxMachine &machine) const {
     machine.lend(byteInput.data(), rows * format.layout.k, false);
     inputScales.lend(machine, false);
   }
+  machine.lend(inputZeros.data(), inputZeros.size(), false);
+  machine.lend(weightSums.data(), weightSums.size() * 4, false);
   bias.lend(machine, false);
   residual.lend(machine, false);
   output.lend(machine, true);
@@ -154,9 +170,14 @@ void ProductCheck::compare(double weightError) const {
     for (int64_t channel = 0; channel < n; ++channel) {
       double sum = 0, size = 0;
       for (int64_t i = 0; i < k; ++i) {
-        double x = byteInput.empty()
-                       ? input.get(row * k + i)
-                       : byteInput[row * k + i] * inputScales.get(row);
+        double x = 0;
+        if (byteInput.empty())
+          x = input.get(row * k + i);
+        else if (inputZeros.empty())
+          x = byteInput[row * k + i] * inputScales.get(row);
+        else
+          x = (uint8_t(byteInput[row * k + i]) - inputZeros[row]) *
+              inputScales.get(row);
         sum += x * weight.values[channel * k + i];
         size += std::fabs(x * weight.values[channel * k + i]);
       }

@@ -32,7 +32,8 @@ public:
   ProductCheck(const codegen::cuda::KernelWeight &format,
                codegen::cuda::FloatKind inputKind,
                codegen::cuda::FloatKind outputKind,
-               const codegen::cuda::Epilogue &epilogue, int64_t rows);
+               const codegen::cuda::Epilogue &epilogue, int64_t rows,
+               bool hasInputZeros = false);
 
   /// Arguments up to the input, then those of the epilogue and the output.
   std::vector<uint64_t> getArguments() const;
@@ -54,6 +55,9 @@ public:
   /// Input of bytes, with a scale for each row; empty if it is float.
   std::vector<int8_t> byteInput;
   FloatBuffer inputScales;
+  /// Zero points of the rows if codes are unsigned, and sums of the weights'.
+  std::vector<uint8_t> inputZeros;
+  std::vector<int32_t> weightSums;
 };
 
 } // namespace nibble::test

@@ -9,7 +9,8 @@
 // What second-order methods spend their time in. Work is cut in pieces that do
 // not depend on the number of threads, and each element is summed in one order:
 // results are the same for any number of threads. AVX-512 and AVX2 with FMA
-// give the same bits too; the base x86-64, which rounds products, does not.
+// give the same bits too; the base x86-64, which rounds products, does not, and
+// neither does AMX, in which outer products are summed.
 //
 //===----------------------------------------------------------------------===//
 

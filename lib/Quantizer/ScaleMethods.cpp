@@ -53,12 +53,41 @@ void ActivationCollector::sample(const float *row) {
   samples.insert(samples.end(), row, row + columns);
 }
 
+static double getSquare(ArrayRef<float> row) {
+  double square = 0;
+  for (float x : row)
+    square += static_cast<double>(x) * x;
+  return square;
+}
+
+/// Four times the median of the squared lengths.
+void ActivationCollector::findLongest(ArrayRef<float> values) {
+  std::vector<double> squares;
+  for (; !values.empty(); values = values.drop_front(summary.columns))
+    if (double square = getSquare(values.take_front(summary.columns)))
+      squares.push_back(square);
+  if (squares.empty())
+    return;
+  auto middle = squares.begin() + squares.size() / 2;
+  std::nth_element(squares.begin(), middle, squares.end());
+  longest = 4 * *middle;
+}
+
 void ActivationCollector::observe(ArrayRef<float> values) {
   int64_t columns = summary.columns, window = summary.window;
   int64_t rows = values.size() / columns;
+  if (longest == 0)
+    findLongest(values);
+  std::vector<float> shortened(values);
   for (int64_t row = 0; row < rows; ++row) {
     const float *x = values.data() + row * columns;
-    sample(x);
+    llvm::MutableArrayRef<float> part(shortened.data() + row * columns,
+                                      columns);
+    double square = getSquare(part);
+    if (square > longest && longest > 0)
+      for (float &value : part)
+        value *= static_cast<float>(std::sqrt(longest / square));
+    sample(part.data());
     ++summary.rows;
     for (int64_t i = 0; i < columns; ++i) {
       float magnitude = std::fabs(x[i]);
@@ -69,8 +98,8 @@ void ActivationCollector::observe(ArrayRef<float> values) {
     }
   }
   if (needs.hessian)
-    addOuterProducts({values.data(), rows, columns, columns}, summary.hessian,
-                     threads);
+    addOuterProducts({shortened.data(), rows, columns, columns},
+                     summary.hessian, threads);
 }
 
 ActivationSummary ActivationCollector::finish() {

@@ -28,7 +28,10 @@ struct ActivationSummary {
   int64_t columns = 0, window = 1, rows = 0;
   /// By channel: the mean and the largest |x|.
   std::vector<float> meanAbsolute, maxima;
-  /// [K, K] the sum of x x^T over all rows; empty: not known.
+  /// [K, K] the sum of x x^T over all rows; empty: not known. A collector makes
+  /// rows shorter here and in `samples` that are much longer than others: the
+  /// few tokens with massive activations, as the first of a text, would decide
+  /// alone, though a normalization takes their length away again.
   std::vector<float> hessian;
   /// By column the mean of x^2, for where there is no Hessian.
   std::vector<float> meanSquares;
@@ -55,6 +58,7 @@ public:
 
 private:
   void sample(const float *row);
+  void findLongest(llvm::ArrayRef<float> values);
 
   ActivationSummary summary;
   SummaryNeeds needs;
@@ -62,6 +66,8 @@ private:
   std::vector<double> sums, squares;
   /// Every `stride`th row is a sample.
   int64_t stride = 1;
+  /// Squared length beyond which rows are made shorter; 0: not known yet.
+  double longest = 0;
 };
 
 /// A layer whose weight [N, K] meets the activations.

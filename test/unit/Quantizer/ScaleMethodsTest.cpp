@@ -68,20 +68,38 @@ protected:
 };
 
 TEST_F(ScaleMethodsTest, Summary) {
-  Floats rows = {1, -2, 3, 4, -5, 6, 7, -8, 0, 0, 0, 2};
+  Floats rows = {1, -2, 3, 4, -5, 6, 3, -4, 0, 0, 0, 2};
   ActivationSummary summary = summarize(rows, 4, {true, 1}, 2, 1);
   EXPECT_EQ(summary.rows, 3);
   // Two columns are a channel.
-  EXPECT_EQ(summary.maxima, Floats({6, 8}));
-  EXPECT_EQ(summary.meanAbsolute, Floats({14.f / 6, 24.f / 6}));
+  EXPECT_EQ(summary.maxima, Floats({6, 4}));
+  EXPECT_EQ(summary.meanAbsolute, Floats({14.f / 6, 16.f / 6}));
   EXPECT_FLOAT_EQ(summary.meanSquares[1], 40.f / 3);
-  EXPECT_EQ(summary.hessian[0 * 4 + 3], 1 * 4 - 5 * -8);
+  EXPECT_EQ(summary.hessian[0 * 4 + 3], 1 * 4 - 5 * -4);
   EXPECT_EQ(summary.hessian[3 * 4 + 0], summary.hessian[0 * 4 + 3]);
   // Samples have equal distances, and are one to two times as many as needed.
   EXPECT_EQ(summary.samples, Floats({1, -2, 3, 4, 0, 0, 0, 2}));
   ActivationSummary none = summarize({}, 4, {true, 1});
   EXPECT_EQ(none.rows, 0);
   EXPECT_EQ(none.maxima, Floats(4));
+}
+
+/// One token with massive activations does not outweigh all others.
+TEST_F(ScaleMethodsTest, LongRowsAreMadeShorter) {
+  Floats rows = makeNormal(64 * 8);
+  for (int64_t i = 0; i < 8; ++i)
+    rows[3 * 8 + i] *= 1000;
+  ActivationSummary summary = summarize(rows, 8, {true, 64}, 1, 64);
+  double now = 0, trace = 0;
+  for (int64_t i = 0; i < 8; ++i) {
+    now += double(summary.samples[3 * 8 + i]) * summary.samples[3 * 8 + i];
+    trace += summary.hessian[i * 9];
+  }
+  EXPECT_LT(now, 100);
+  EXPECT_GT(now, 8);
+  EXPECT_LT(trace, 64 * 8 * 4);
+  // Others are as they were.
+  EXPECT_EQ(summary.samples[5 * 8], rows[5 * 8]);
 }
 
 TEST_F(ScaleMethodsTest, AWQLowersTheErrorOfAllLayersOfAStage) {
@@ -100,7 +118,9 @@ TEST_F(ScaleMethodsTest, AWQLowersTheErrorOfAllLayersOfAStage) {
   EXPECT_LT(found->loss, 0.6 * found->unscaledLoss);
   EXPECT_GT(found->scales[5], 2 * found->scales[6]);
 
-  // The loss is that of the product itself.
+  // The loss is that of the product itself, on the rows as they count.
+  inputs = summary.samples;
+  ASSERT_EQ(inputs.size(), size_t(300 * cols));
   Floats all = weights[0], back;
   all.insert(all.end(), weights[1].begin(), weights[1].end());
   for (const ScaledLayer &layer : layers) {

@@ -8,6 +8,7 @@
 
 #include "BlockPreparation.h"
 
+#include "mlir/IR/Remarks.h"
 #include "nibble/Dialect/Nibble/Transforms/QuantizationReport.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -140,6 +141,13 @@ LayerPreparation::apply(const PreparedStage &stage,
         << ": no input of the data reached it";
   if (!found->scales.empty() && failed(fold(stage.layers, found->scales)))
     return failure();
+  remark::passed(first.getLoc(),
+                 remark::RemarkOpts::name("Scaled").category("nibble"))
+      << remark::add("input of layer {0}: scales by {1}", first.getLayerName(),
+                     stage.method)
+      << remark::metric("alpha", found->alpha)
+      << remark::metric("error", found->loss)
+      << remark::metric("unscaled_error", found->unscaledLoss);
   Builder b(first.getContext());
   std::vector<float> columns;
   for (float scale : found->scales)

@@ -361,7 +361,17 @@ NibbleQuantizeGPTQPass::quantizeByFile(LayerQuantizer &layers) {
         return hessian.takeError();
       inputs.hessians.push_back(*hessian);
     }
-    return layers.quantize(op, weight, inputs, result);
+    ArrayRef<float> scales = getFoldedScales(op);
+    if (scales.empty())
+      return layers.quantize(op, weight, inputs, result);
+    // The file knows the activations as they were before they were divided.
+    std::vector<float> divided(inputs.hessians.front());
+    for (auto [i, value] : llvm::enumerate(divided))
+      value /= scales[i / scales.size()] * scales[i % scales.size()];
+    inputs.hessians.front() = divided;
+    llvm::Error error = layers.quantize(op, weight, inputs, result);
+    layers.forgetFactors();
+    return error;
   };
   return quantizeWeights(module, "gptq", quantize);
 }

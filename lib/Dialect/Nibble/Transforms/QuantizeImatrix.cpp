@@ -85,6 +85,9 @@ struct NibbleQuantizeImatrixPass
         if (!found)
           return found.takeError();
         importance = std::move(*found);
+        // The file knows the activations as they were before.
+        for (auto [value, scale] : llvm::zip(importance, getFoldedScales(op)))
+          value /= scale * scale;
       }
       input.importance = importance;
       auto quantized = quantizer::quantize(method, input);

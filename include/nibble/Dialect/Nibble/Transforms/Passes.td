@@ -289,6 +289,17 @@ def NibbleQuantizeImatrixPass : Pass<"nibble-quantize-imatrix", "::mlir::ModuleO
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+/// What passes that find scales of input channels can be told.
+defvar scaleOptions = [
+  Option<"awqPoints", "awq-points", "int64_t", /*default=*/"20",
+         "AWQ: exponents between 0 and 1 that are tried">,
+  Option<"awqClip", "awq-clip", "bool", /*default=*/"true",
+         "AWQ: look for limits of weights, too">,
+  Option<"smoothQuantAlpha", "smoothquant-alpha", "std::string",
+         /*default=*/"\"0.5\"",
+         "SmoothQuant: part of the outliers that goes into weights, or auto">
+];
+
 /// What passes that quantize by GPTQ can be told.
 defvar gptqOptions = [
   Option<"dampPercent", "damp-percent", "double", /*default=*/"0.05",
@@ -344,19 +355,48 @@ def NibbleQuantizeBlocksPass : Pass<"nibble-quantize-blocks", "::mlir::ModuleOp"
     %y = nibble.matmul %n weight(%w) {...}
     ```
   }];
-  let options = [
-    Option<"awqPoints", "awq-points", "int64_t", /*default=*/"20",
-           "AWQ: exponents between 0 and 1 that are tried">,
-    Option<"awqClip", "awq-clip", "bool", /*default=*/"true",
-           "AWQ: look for limits of weights, too">,
-    Option<"smoothQuantAlpha", "smoothquant-alpha", "std::string",
-           /*default=*/"\"0.5\"",
-           "SmoothQuant: part of the outliers that goes into weights, or auto">
-  ] # gptqOptions;
+  let options = scaleOptions # gptqOptions;
   let statistics = [
     Statistic<"numWeightsQuantized", "num-weights-quantized",
               "Weights that were quantized">,
     Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def NibbleSearchScalesPass : Pass<"nibble-search-scales", "::mlir::ModuleOp"> {
+  let summary = "Find scales of input channels with statistics from a file";
+  let description = [{
+    For requests that name `awq` or `smoothquant` in `prepare` finds scales of
+    input channels with what a statistics file knows of the activations, and
+    folds them as `nibble-fold-scales` does it. AWQ weighs errors by the sums
+    x x^T where the file has them, by mean squares elsewhere; limits of weights
+    need samples, with which `nibble-quantize-blocks` has served the request
+    before.
+
+    The pass that chooses codes finds the scales, one for each column, as
+    `nibble.folded_scales`: what the file says is of activations that were not
+    divided by them.
+
+    Before:
+    ```mlir
+    %n = linalg.generic ... ins(%x, %gamma) ...
+    %y = nibble.matmul %n weight(%w) {..., nibble.request = {method = "rtn", prepare = ["awq"], ...}}
+    ```
+    After `nibble-search-scales{calibration=stats.yaml}`, gamma1 = gamma / s, w1 = w * s:
+    ```mlir
+    %n = linalg.generic ... ins(%x, %gamma1) ...
+    %y = nibble.matmul %n weight(%w1) {..., nibble.folded_scales = array<f32: ...>,
+      nibble.request = {method = "rtn", prepared = ["awq"], ...}}
+    ```
+  }];
+  let options = [
+    Option<"calibration", "calibration", "std::string", /*default=*/"",
+           "File that nibble-calibrate wrote">
+  ] # scaleOptions;
+  let statistics = [
+    Statistic<"numStages", "num-stages", "Activations that have scales">
   ];
   let dependentDialects = ["::nibble::NibbleDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

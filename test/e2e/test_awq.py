@@ -63,10 +63,6 @@ class Scales(Refusal):
         self.assertLess(eight, 1.5 * rtn)
         rtn = self.error(*THREE)
         self.assertLess(self.error(*THREE, "--method=awq,gptq", calibration), 0.8 * rtn)
-        self.refuse(
-            1, "statistics do not suffice",
-            options=[*THREE, "--method=smoothquant", "--smoothquant-alpha=auto", calibration],
-        )  # fmt: skip
 
     def test_methods_by_rules(self):
         rules = self.folder / "rules.yaml"
@@ -114,6 +110,8 @@ class Scales(Refusal):
             1, "layer", "use smoothquant",
             options=["--quantize=W8A8-dynamic", "--method=awq", self.data],
         )  # fmt: skip
+        self.refuse(2, "expected a number from 0 to 1, or auto",
+                    options=[*THREE, "--method=smoothquant", "--smoothquant-alpha=x", self.data])  # fmt: skip
         self.refuse(2, "keep one", options=[*THREE, "--method=awq,smoothquant", self.data])
 
 

@@ -41,6 +41,17 @@ if config.sanitize:
 if os.geteuid() != 0:
     config.available_features.add("not-root")
 
+# What makes code for GPUs; without it the tests of that are unsupported.
+for variable in ("CUDA_HOME", "CUDA_PATH"):
+    config.environment.pop(variable, None)
+if config.ptxas and os.access(config.ptxas, os.X_OK):
+    config.available_features.add("ptxas")
+else:
+    lit_config.note("no ptxas was found by CMake: tests of --target=cuda that "
+                    "need it (REQUIRES: ptxas) are skipped")
+config.substitutions.append(("%fakecuda", os.path.join(
+    config.nibble_obj_root, "test", "FakeCuda", "lib")))
+
 config.substitutions.append(("%src", config.nibble_src_root))
 config.substitutions.append(("%obj", config.nibble_obj_root))
 config.substitutions.append(

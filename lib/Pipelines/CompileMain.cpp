@@ -261,6 +261,11 @@ struct CommandLine {
   cl::opt<std::string> target{"target", cl::desc("cpu (default) or cuda"),
                               cl::value_desc("TARGET"),
                               cl::init(defaults.target), cl::cat(code)};
+  cl::opt<std::string> chips{
+      "chip",
+      cl::desc("GPUs to compile for, with commas between them: sm_80 "
+               "(default), sm_90, ...; needs --target=cuda"),
+      cl::value_desc("CHIPS"), cl::init(defaults.chips), cl::cat(code)};
   cl::opt<std::string> march{
       "march", cl::desc("processor: native (default), x86-64-v3, ..."),
       cl::value_desc("CPU"), cl::init(defaults.march), cl::cat(code)};
@@ -369,6 +374,7 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.equalize = equalize != cl::BOU_FALSE;
   options.minimumSQNR = minimumSQNR;
   options.target = target;
+  options.chips = chips;
   options.march = march;
   options.compute = compute;
   options.calibrationCompute = calibrationCompute;

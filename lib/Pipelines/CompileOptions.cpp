@@ -13,6 +13,7 @@
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Report.h"
 #include "nibble/Target/CpuTarget.h"
+#include "nibble/Target/CudaTarget.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
@@ -60,6 +61,10 @@ EmitKind CompileOptions::getEmitKind() const {
   if (compileTo && *compileTo != Phase::Object)
     return EmitKind::MLIR;
   return EmitKind::Executable;
+}
+
+StringRef CompileOptions::getChips() const {
+  return chips.empty() ? StringRef(target::defaultCudaChip) : StringRef(chips);
 }
 
 Phase CompileOptions::getLastPhase() const {
@@ -121,14 +126,30 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
   return llvm::Error::success();
 }
 
+static llvm::Error checkTarget(const CompileOptions &options) {
+  StringRef target = options.target;
+  if (target.contains(','))
+    return llvm::createStringError(
+        "--target=" + target +
+        ": a model is compiled for one target, cpu or cuda; one for cuda has "
+        "code for the CPU where it needs some");
+  if (auto error = checkChoice("target", target, {"cpu", "cuda"}))
+    return error;
+  if (!options.isCuda())
+    return options.chips.empty()
+               ? llvm::Error::success()
+               : llvm::createStringError("--chip=" + options.chips +
+                                         " needs --target=cuda");
+  if (options.chips.empty())
+    return llvm::Error::success();
+  return target::parseCudaChips(options.chips).takeError();
+}
+
 llvm::Error CompileOptions::validate() const {
   if (llvm::Error error = checkQuantization(*this))
     return error;
-  if (auto error = checkChoice("target", target, {"cpu", "cuda"}))
+  if (llvm::Error error = checkTarget(*this))
     return error;
-  if (target == "cuda")
-    return llvm::createStringError(
-        "--target=cuda is not available in this build: use --target=cpu");
   if (auto error = checkChoice("compute", compute, {"f32", "bf16", "int8"}))
     return error;
   if (compute == "int8")

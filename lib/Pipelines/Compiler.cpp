@@ -27,6 +27,7 @@
 #include "nibble/Runtime/nibble.h"
 #include "nibble/Support/Progress.h"
 #include "nibble/Support/Report.h"
+#include "nibble/Target/CudaTarget.h"
 #include "nibble/Target/Emit.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FileSystem.h"
@@ -226,11 +227,11 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
           << "': only AMX multiplies bf16, and this target has none";
     // The kernels of processors with FMA permute with AVX2, too.
     bool fma = cpu->has("fma") && cpu->has("avx2");
-    buildVectorPipeline(passes, {avx512, fma, vnni, tiles});
+    buildVectorPipeline(passes, {avx512, fma, vnni, tiles}, options.isCuda());
     break;
   }
   case Phase::LLVM:
-    buildLLVMPipeline(passes);
+    buildLLVMPipeline(passes, options.isCuda() ? options.getChips() : "");
     break;
   case Phase::Object:
     return success();
@@ -249,6 +250,8 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     return failure();
   module->setAttr(phaseAttrName,
                   StringAttr::get(context, stringifyPhase(phase)));
+  if (phase == Phase::Vector && options.isCuda())
+    module->setAttr(targetAttrName, StringAttr::get(context, options.target));
   return success();
 }
 
@@ -292,6 +295,26 @@ double Compiler::getPhaseWeight(Phase phase) const {
   }
 }
 
+/// Before any work: code that was made for another target, and what is needed
+/// to make some.
+LogicalResult Compiler::checkTarget(ModuleOp module, std::optional<Phase> done,
+                                    Phase last) const {
+  if (done && *done >= Phase::Vector) {
+    auto target = module->getAttrOfType<StringAttr>(targetAttrName);
+    StringRef made = target ? target.getValue() : "cpu";
+    if (made != options.target)
+      return module.emitError()
+             << "the input is IR that was made for --target=" << made
+             << ", got --target=" << options.target;
+  }
+  if (!options.isCuda() || last < Phase::LLVM || (done && *done >= Phase::LLVM))
+    return success();
+  auto chips = target::parseCudaChips(options.getChips());
+  if (!chips)
+    return module.emitError() << llvm::toString(chips.takeError());
+  return target::CudaToolkit::find(*chips, [&] { return module.emitError(); });
+}
+
 LogicalResult Compiler::lower(ModuleOp module) {
   auto reached = module->getAttrOfType<StringAttr>(phaseAttrName);
   std::optional<Phase> done;
@@ -306,6 +329,8 @@ LogicalResult Compiler::lower(ModuleOp module) {
     return module.emitError()
            << "the input is IR of phase " << stringifyPhase(*done)
            << ", which comes after --compile-to=" << stringifyPhase(last);
+  if (failed(checkTarget(module, done, last)))
+    return failure();
   if (!options.reports.empty() &&
       (last < Phase::Quantized || (done && *done > Phase::Quantized)))
     return module.emitError() << "--report needs the phase quantized: this "
@@ -367,6 +392,8 @@ static std::string describeOptions(const CompileOptions &options) {
     os << " --config=" << options.configFile;
   for (const std::string &dim : options.dims)
     os << " --dim " << dim;
+  if (options.isCuda())
+    os << " --target=cuda --chip=" << options.getChips();
   os << " --march=" << options.march << " --compute=" << options.compute;
   if (options.threads)
     os << " --threads=" << options.threads;

@@ -12,6 +12,7 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "nibble/Codegen/CPU/Passes.h"
+#include "nibble/Codegen/CUDA/Passes.h"
 #include "nibble/Conversion/NibbleToLinalg/NibbleToLinalg.h"
 #include "nibble/Conversion/ONNXToLinalg/ONNXToLinalg.h"
 #include "nibble/Conversion/ONNXToNibble/ONNXToNibble.h"
@@ -35,6 +36,7 @@ void nibble::registerAllPasses() {
   mlir::registerAllPasses();
   registerPipelines();
   codegen::registerCodegenCPU();
+  codegen::cuda::registerCodegenCUDA();
   onnx::registerONNXTransformsPasses();
   target::registerTargetPasses();
   registerNibbleToLinalgPasses();

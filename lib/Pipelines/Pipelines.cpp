@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "nibble/Codegen/CUDA/Passes.h"
 #include "nibble/Target/Passes.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -122,16 +123,30 @@ void nibble::buildLinalgPipeline(OpPassManager &passes) {
 }
 
 void nibble::buildVectorPipeline(OpPassManager &passes,
-                                 const codegen::CpuTarget &target) {
+                                 const codegen::CpuTarget &target, bool cuda) {
   // Only the entry is called from outside; kernels come later.
   passes.addNestedPass<func::FuncOp>(LLVM::createLLVMRequestCWrappersPass());
   codegen::populateBufferizationPipeline(passes);
-  passes.addPass(target::createNibblePlaceWeights());
-  passes.addPass(target::createNibbleInstrumentLayers());
+  if (cuda) {
+    // Layers are those of the model, not the launches that they become; and
+    // which weights are the device's is known when there are launches.
+    passes.addPass(target::createNibbleInstrumentLayers());
+    codegen::cuda::populateCudaPipeline(passes);
+    passes.addPass(target::createNibblePlaceWeights());
+  } else {
+    passes.addPass(target::createNibblePlaceWeights());
+    passes.addPass(target::createNibbleInstrumentLayers());
+  }
   codegen::populateKernelPipeline(passes, target);
 }
 
-void nibble::buildLLVMPipeline(OpPassManager &passes) {
+void nibble::buildLLVMPipeline(OpPassManager &passes, StringRef chips) {
+  if (!chips.empty()) {
+    codegen::cuda::populateNVVMPipeline(passes);
+    target::NibbleSerializeKernelsOptions serialize;
+    serialize.chips = chips.str();
+    passes.addPass(target::createNibbleSerializeKernels(serialize));
+  }
   codegen::populateVectorToLLVMPipeline(passes);
 }
 
@@ -160,9 +175,12 @@ void nibble::registerPipelines() {
       "nibble-vector-pipeline", "Phase vector: buffers and generated kernels",
       [](OpPassManager &passes, const VectorPipelineOptions &options) {
         buildVectorPipeline(
-            passes, {options.avx512, options.fma, options.vnni, options.tiles});
+            passes, {options.avx512, options.fma, options.vnni, options.tiles},
+            options.cuda);
       });
-  PassPipelineRegistration<>("nibble-llvm-pipeline",
-                             "Phase llvm: the LLVM dialect with OpenMP",
-                             buildLLVMPipeline);
+  PassPipelineRegistration<LLVMPipelineOptions>(
+      "nibble-llvm-pipeline", "Phase llvm: the LLVM dialect with OpenMP",
+      [](OpPassManager &passes, const LLVMPipelineOptions &options) {
+        buildLLVMPipeline(passes, options.chips);
+      });
 }

@@ -93,6 +93,8 @@ const char *nibble_status_string(nibble_status status) {
     return "run failed";
   case NIBBLE_CONTEXT_OVERFLOW:
     return "context overflow";
+  case NIBBLE_DEVICE_ERROR:
+    return "device error";
   }
   return "unknown status";
 }
@@ -223,6 +225,13 @@ const char *nibble_model_options(const nibble_model *model) {
 }
 const char *nibble_model_target(const nibble_model *model) {
   return model->descriptor->target;
+}
+const char *nibble_model_chip(const nibble_model *model, size_t index) {
+  const nibble_device_code *device = model->descriptor->device;
+  for (uint64_t i = 0; device && i != device->image_count; ++i)
+    if (device->images[i].kind == NIBBLE_IMAGE_CUBIN && index-- == 0)
+      return device->images[i].name;
+  return NULL;
 }
 uint64_t nibble_model_weight_bytes(const nibble_model *model) {
   return model->descriptor->weight_bytes;

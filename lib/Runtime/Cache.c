@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Check.h"
+#include "Device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +139,17 @@ static nibble_status allocate(nibble_context *context, CacheState *state,
                           "out of memory: %lld positions of the cache of input "
                           "'%s'",
                           (long long)positions, info->name);
+  nibble_status status =
+      kept ? nibbleUseOnHost(context, state->data, NibbleRead) : NIBBLE_OK;
+  if (status == NIBBLE_OK)
+    status = nibbleTrack(context, data, bytes);
+  if (status != NIBBLE_OK) {
+    free(data);
+    return status;
+  }
   copyPositions(layoutOf(info, dims, axis), data, positions, state->data,
                 state->capacity, kept);
+  nibbleForget(context, state->data);
   free(state->data);
   state->data = data;
   state->capacity = positions;
@@ -248,6 +258,11 @@ static nibble_status extendDense(nibble_context *context, CacheState *state,
                           "out of memory: %lld positions of the cache of input "
                           "'%s'",
                           (long long)length, info->name);
+  nibble_status status = nibbleUseOnHost(context, past->data, NibbleRead);
+  if (status == NIBBLE_OK)
+    status = nibbleUseOnHost(context, data, NibbleWrite);
+  if (status != NIBBLE_OK)
+    return status;
   copyPositions(layoutOf(info, past->dims, axis), data, length, past->data,
                 past->dims[axis], past->dims[axis]);
   state->words[0] = state->words[1] = (int64_t)(uintptr_t)data;
@@ -340,6 +355,8 @@ static nibble_status resetCache(nibble_context *context, CacheState *state,
   if (status == NIBBLE_OK && !cache->grows) {
     state->pastDims[cache->axis] = state->capacity = fixed;
     if (state->data)
+      status = nibbleUseOnHost(context, state->data, NibbleWrite);
+    if (state->data && status == NIBBLE_OK)
       memset(state->data, 0, layout.outer * layout.inner * (uint64_t)fixed);
   }
   return status;
@@ -482,6 +499,11 @@ static nibble_status readCache(nibble_context *context, size_t index,
                           "out of memory: a copy of the cache of input '%s' "
                           "needs %llu bytes",
                           info->name, (unsigned long long)bytes);
+  status = nibbleUseOnHost(context, state->data, NibbleRead);
+  if (status == NIBBLE_OK)
+    status = nibbleUseOnHost(context, to, NibbleWrite);
+  if (status != NIBBLE_OK)
+    return status;
   copyPositions(layoutOf(info, state->pastDims, axis), to, length, state->data,
                 state->capacity, length);
   *output = state->past;

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Device.h"
 #include "Internal.h"
 
 #include <stdio.h>
@@ -62,11 +63,15 @@ nibble_status nibbleCreateContext(const nibble_model *model,
                                   nibble_context **result, NibbleError *error) {
   nibble_context_options chosen = {.size = sizeof(chosen)};
   if (options) {
-    if (options->size < sizeof(chosen))
+    // What programs were compiled with before there were devices will do.
+    size_t oldest = offsetof(nibble_context_options, device);
+    if (options->size < oldest)
       return nibbleSetError(error, NIBBLE_INVALID_ARGUMENT,
                             "nibble_context_options: 'size' is %zu, expected "
                             "sizeof(nibble_context_options), %zu",
                             options->size, sizeof(chosen));
+    if (options->size >= sizeof(chosen))
+      chosen.device = options->device;
     chosen.threads = options->threads;
     chosen.profile = options->profile;
   }
@@ -89,6 +94,14 @@ nibble_status nibbleCreateContext(const nibble_model *model,
     nibbleFreeContext(context);
     return nibbleSetError(error, NIBBLE_OUT_OF_MEMORY, "out of memory");
   }
+  if (model->descriptor->device) {
+    nibble_status status = model->descriptor->device->functions->createContext(
+        context, chosen.device, error);
+    if (status != NIBBLE_OK) {
+      nibbleFreeContext(context);
+      return status;
+    }
+  }
   *result = context;
   return NIBBLE_OK;
 }
@@ -96,6 +109,8 @@ nibble_status nibbleCreateContext(const nibble_model *model,
 void nibbleFreeContext(nibble_context *context) {
   nibblePoolDestroy(&context->pool);
   nibbleFreeCaches(context);
+  if (context->device)
+    context->model->descriptor->device->functions->freeContext(context);
   if (context->outputs)
     for (uint64_t i = 0; i != context->model->descriptor->output_count; ++i)
       free(context->outputs[i].dims);

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Device.h"
 #include "Internal.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ _Thread_local nibble_context *nibbleCurrentContext;
 
 /// Leave the run. Only the thread that entered the model can: any other has
 /// frames of the OpenMP library below it, so there is nothing to return to.
-static _Noreturn void failRun(nibble_status status) {
+_Noreturn void nibbleFailRun(nibble_status status) {
   nibble_context *context = nibbleCurrentContext;
   if (context && omp_get_level() == context->parallelLevel)
     longjmp(context->onFailure, (int)status);
@@ -35,7 +36,7 @@ void nibble_rt_fail(const char *message) {
     nibbleSetError(&context->error, NIBBLE_RUN_FAILED, "%s", message);
   else
     fprintf(stderr, "nibble: %s\n", message);
-  failRun(NIBBLE_RUN_FAILED);
+  nibbleFailRun(NIBBLE_RUN_FAILED);
 }
 
 void nibble_rt_note_value(int64_t value) {
@@ -52,7 +53,7 @@ void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref) {
     nibble_rt_fail("a cache is only there in a run");
   nibble_status status = nibbleExtendCache(context, cache, length, memref);
   if (status != NIBBLE_OK)
-    failRun(status);
+    nibbleFailRun(status);
 }
 
 void nibble_rt_observe(int64_t id, int32_t dtype, int32_t rank,
@@ -74,7 +75,7 @@ void nibble_rt_observe(int64_t id, int32_t dtype, int32_t rank,
   if (!message)
     return;
   nibbleSetError(&context->error, NIBBLE_RUN_FAILED, "%s", message);
-  failRun(NIBBLE_RUN_FAILED);
+  nibbleFailRun(NIBBLE_RUN_FAILED);
 }
 
 void *nibble_rt_current_run(void) { return nibbleCurrentContext; }
@@ -107,6 +108,13 @@ void nibble_rt_profile_end(int32_t layer) {
   if (!context || !context->profile ||
       (uint64_t)layer >= context->model->descriptor->layer_count)
     return;
+  // Its kernels may not have begun.
+  if (context->device) {
+    nibble_status status =
+        context->model->descriptor->device->functions->synchronize(context);
+    if (status != NIBBLE_OK)
+      nibbleFailRun(status);
+  }
   context->profile[layer].nanoseconds += now() - context->layerStart[layer];
   ++context->profile[layer].calls;
 }
@@ -130,7 +138,7 @@ void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
   else
     fprintf(stderr, "nibble: out of memory: %llu bytes\n",
             (unsigned long long)bytes);
-  failRun(NIBBLE_OUT_OF_MEMORY);
+  nibbleFailRun(NIBBLE_OUT_OF_MEMORY);
 }
 
 void *_mlir_memref_to_llvm_alloc(uint64_t bytes) {

@@ -53,6 +53,8 @@ struct nibble_model {
   const char *weights;
   void *mapping; ///< of a sidecar
   size_t mappingBytes;
+  /// What contexts share on each device; only Device.h's functions touch it.
+  struct NibbleDevice *devices;
 };
 
 /// Memory for one result, kept for the next run.
@@ -86,7 +88,12 @@ struct nibble_context {
   uint64_t *layerStart;
   nibble_observer observer; ///< or NULL
   void *observerUser;
+  struct NibbleDeviceContext *device; ///< NULL: the model has no kernels
 };
+
+/// End the run that is under way on this thread, whose context has the text of
+/// the error. Does not return.
+_Noreturn void nibbleFailRun(nibble_status status);
 
 /// The context that runs on this thread, or NULL.
 extern _Thread_local nibble_context *nibbleCurrentContext;

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Device.h"
 #include "Internal.h"
 #include "Seal.h"
 
@@ -154,6 +155,8 @@ nibble_status nibbleOpenModel(const nibble_model_descriptor *descriptor,
 }
 
 void nibbleFreeModel(nibble_model *model) {
+  if (model->devices)
+    model->descriptor->device->functions->freeModel(model);
   if (model->mapping)
     munmap(model->mapping, model->mappingBytes);
   free(model);

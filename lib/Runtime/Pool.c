@@ -98,10 +98,24 @@ void *nibblePoolAllocate(Pool *pool, uint64_t alignment, uint64_t bytes) {
   if (pool->used)
     pool->used->previous = block;
   pool->used = block;
+  const PoolWatcher *watcher = pool->watcher;
+  if (watcher && !watcher->use(watcher->user, block + 1, bytes, block->bytes)) {
+    nibblePoolRelease(block + 1);
+    return NULL;
+  }
   return block + 1;
 }
 
+static void freeBlock(Pool *pool, PoolBlock *block) {
+  if (pool->watcher)
+    pool->watcher->end(pool->watcher->user, block + 1);
+  pool->bytes -= block->bytes;
+  free(block->allocation);
+}
+
 static void makeFree(Pool *pool, PoolBlock *block) {
+  if (pool->watcher)
+    pool->watcher->release(pool->watcher->user, block + 1);
   block->next = pool->free[block->sizeClass];
   pool->free[block->sizeClass] = block;
 }
@@ -157,8 +171,7 @@ void nibblePoolNextRun(Pool *pool, const void *const *kept, size_t keptCount) {
         continue;
       }
       *link = block->next;
-      pool->bytes -= block->bytes;
-      free(block->allocation);
+      freeBlock(pool, block);
     }
 }
 
@@ -168,7 +181,6 @@ void nibblePoolDestroy(Pool *pool) {
     while (pool->free[c]) {
       PoolBlock *block = pool->free[c];
       pool->free[c] = block->next;
-      free(block->allocation);
+      freeBlock(pool, block);
     }
-  pool->bytes = 0;
 }

@@ -27,12 +27,24 @@ typedef struct PoolBlock {
 
 enum { PoolClasses = 8 * 56 };
 
+/// Who keeps something beside the memory of a pool. `use` is told that a block
+/// of `size` is handed out for `bytes`, `release` that it came back, `end` that
+/// it is freed.
+typedef struct PoolWatcher {
+  void *user;
+  /// False if there is no memory for it.
+  bool (*use)(void *user, void *memory, uint64_t bytes, uint64_t size);
+  void (*release)(void *user, void *memory);
+  void (*end)(void *user, void *memory);
+} PoolWatcher;
+
 /// Memory of one context. Not locked: a context runs on one thread.
 typedef struct Pool {
   PoolBlock *free[PoolClasses];
   PoolBlock *used;
-  uint64_t run;   ///< counts runs
-  uint64_t bytes; ///< held, in use or not
+  uint64_t run;               ///< counts runs
+  uint64_t bytes;             ///< held, in use or not
+  const PoolWatcher *watcher; ///< or NULL
 } Pool;
 
 /// At least `bytes` with this alignment (a power of two), or NULL.

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Check.h"
+#include "Device.h"
 
 #include <string.h>
 
@@ -115,6 +116,9 @@ static nibble_status takeOutput(nibble_context *context, uint64_t index,
                               .dims = state->dims};
     return NIBBLE_OK;
   }
+  nibble_status fetched = nibbleUseOnHost(context, data, NibbleRead);
+  if (fetched != NIBBLE_OK)
+    return fetched;
   bool dense = bytes == 0 || isDense(info->rank, dims, strides);
   void *to = NULL;
   if (output->data) {
@@ -173,7 +177,12 @@ static nibble_status runOnce(nibble_context *context,
   nibblePoolNextRun(&context->pool, context->inputData, d->input_count);
   fillArguments(context);
   nibbleBeginCaches(context, outputs, outputCount);
-  status = invoke(context);
+  const struct nibble_device_functions *device =
+      context->device ? d->device->functions : NULL;
+  if (device)
+    status = device->beginRun(context);
+  if (status == NIBBLE_OK)
+    status = invoke(context);
   const int64_t *words = context->resultWords;
   for (size_t i = 0; i != outputCount && status == NIBBLE_OK; ++i) {
     status = takeOutput(context, i, words, &outputs[i]);
@@ -181,6 +190,8 @@ static nibble_status runOnce(nibble_context *context,
       words += 3 + 2 * d->outputs[i].rank;
   }
   nibbleEndCaches(context, status == NIBBLE_OK);
+  if (device)
+    status = device->endRun(context, status);
   return status;
 }
 

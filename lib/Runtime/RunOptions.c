@@ -33,6 +33,8 @@ static const char usage[] =
     "  --threads N         threads of a run; 0 (default) for what the model "
     "was\n"
     "                      compiled with, else all\n"
+    "  --device N          GPU of a model with kernels, among those that\n"
+    "                      CUDA_VISIBLE_DEVICES shows; default 0\n"
     "  --verify            first compare all of the model's file, and of its\n"
     "                      weights file, with their checksums\n"
     "  --info              print what the model takes and gives, as JSON\n"
@@ -84,7 +86,7 @@ static bool parseNumber(const char *text, double *value) {
   return end != text && *end == '\0' && isfinite(*value) && *value >= 0;
 }
 
-static bool parseThreads(const char *text, int32_t *value) {
+static bool parseCount(const char *text, int32_t *value) {
   char *end;
   errno = 0;
   long number = strtol(text, &end, 10);
@@ -95,9 +97,10 @@ static bool parseThreads(const char *text, int32_t *value) {
 
 /// Options with a value. Returns -1 if argv[*i] is none of them.
 static int parseValued(int argc, char **argv, int *i, RunOptions *o) {
-  enum { Input, Expect, OutputDir, Rtol, Atol, Threads, Count };
+  enum { Input, Expect, OutputDir, Rtol, Atol, Threads, Device, Count };
   static const char *const names[Count] = {
-      "--input", "--expect", "--output-dir", "--rtol", "--atol", "--threads"};
+      "--input", "--expect",  "--output-dir", "--rtol",
+      "--atol",  "--threads", "--device"};
   const char *option = argv[*i];
   for (int which = 0; which != Count; ++which) {
     const char *value = optionValue(argc, argv, i, names[which]);
@@ -122,8 +125,11 @@ static int parseValued(int argc, char **argv, int *i, RunOptions *o) {
     case Atol:
       good = parseNumber(value, &o->atol);
       break;
+    case Device:
+      good = parseCount(value, &o->device);
+      break;
     default:
-      good = parseThreads(value, &o->threads);
+      good = parseCount(value, &o->threads);
       break;
     }
     if (!good)

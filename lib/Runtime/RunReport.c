@@ -74,6 +74,31 @@ static void printCaches(FILE *out, const nibble_model_descriptor *d) {
   fputs(d->cache_count ? "\n  ]" : "]", out);
 }
 
+/// Only of a model that has kernels.
+static void printChips(FILE *out, const nibble_model *model) {
+  const nibble_device_code *device = model->descriptor->device;
+  if (!device)
+    return;
+  fputs("  \"chips\": [", out);
+  const char *chip;
+  for (size_t i = 0; (chip = nibble_model_chip(model, i)); ++i) {
+    fputs(i ? ", " : "", out);
+    nibblePrintString(out, chip);
+  }
+  fputs("],\n  \"ptx\": ", out);
+  const char *ptx = NULL;
+  for (uint64_t i = 0; i != device->image_count; ++i)
+    if (device->images[i].kind == NIBBLE_IMAGE_PTX)
+      ptx = device->images[i].name;
+  if (ptx)
+    nibblePrintString(out, ptx);
+  else
+    fputs("null", out);
+  fprintf(out, ",\n  \"kernels\": %llu,\n  \"device_weight_bytes\": %llu,\n",
+          (unsigned long long)device->kernel_count,
+          (unsigned long long)device->weight_bytes);
+}
+
 void nibblePrintInfo(FILE *out, const nibble_model *model) {
   const nibble_model_descriptor *d = model->descriptor;
   fputs("{\n", out);
@@ -81,6 +106,7 @@ void nibblePrintInfo(FILE *out, const nibble_model *model) {
   printField(out, "producer", d->producer);
   printField(out, "options", d->options);
   printField(out, "target", d->target);
+  printChips(out, model);
   fprintf(out, "  \"abi\": %u,\n", d->abi);
   fprintf(out, "  \"weight_bytes\": %llu,\n",
           (unsigned long long)d->weight_bytes);

@@ -43,6 +43,7 @@ static int openModel(Run *run, const nibble_shared_model_entry *embedded) {
 static int createContext(Run *run) {
   nibble_context_options options = {.size = sizeof(options),
                                     .threads = run->options.threads,
+                                    .device = run->options.device,
                                     .profile = run->options.profile};
   if (nibble_context_create(run->model, &options, &run->context) != NIBBLE_OK)
     return fail(run, nibble_last_error(NULL));

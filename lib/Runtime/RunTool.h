@@ -31,7 +31,7 @@ typedef struct RunOptions {
   const char *outputDir;
   double rtol, atol;
   double seconds; ///< of the benchmark
-  int32_t threads;
+  int32_t threads, device;
   bool benchmark, profile, info, json, verify;
 } RunOptions;
 

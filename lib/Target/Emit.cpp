@@ -18,6 +18,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "nibble/Codegen/CUDA/Passes.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -206,6 +207,14 @@ static void dropForeignAttributes(FunctionOpInterface function) {
 /// Translate, add the descriptor and optimize.
 LogicalResult Emitter::buildCode() {
   TimingScope timing = time("translate to LLVM IR");
+  FailureOr<DeviceCode> device = DeviceCode::fromModule(module);
+  if (failed(device))
+    return failure();
+  text.device = std::move(*device);
+  // The descriptor holds it from here on.
+  if (!text.device.empty())
+    module.lookupSymbol<gpu::BinaryOp>(nibble::codegen::cuda::kernelModuleName)
+        .erase();
   for (auto function : module.getOps<LLVM::LLVMFuncOp>())
     dropForeignAttributes(function);
   module->setAttr(LLVM::LLVMDialect::getTargetTripleAttrName(),

@@ -79,6 +79,30 @@ public:
     return array(records);
   }
 
+  /// nibble_device_code, or null.
+  Constant *device(const DeviceCode &code) {
+    if (code.empty())
+      return null();
+    SmallVector<Constant *> images, kernels;
+    for (const DeviceImage &image : code.images) // nibble_device_image
+      images.push_back(
+          record({string(image.chip->name), int32(image.chip->number),
+                  int32(image.isPTX ? NIBBLE_IMAGE_PTX : NIBBLE_IMAGE_CUBIN),
+                  int32(image.chip->exact), int32(image.driver),
+                  bytes(image.data), int64(image.data.size())}));
+    for (const DeviceKernel &kernel : code.kernels) // nibble_device_kernel
+      kernels.push_back(record({string(kernel.name), string(kernel.parameters),
+                                int64(kernel.sharedBytes)}));
+    // Only models with kernels take the runtime's code for them.
+    auto *functions = new GlobalVariable(
+        module, Type::getInt8Ty(context), /*isConstant=*/true,
+        GlobalValue::ExternalLinkage, nullptr, "nibble_rt_cuda");
+    functions->setVisibility(GlobalValue::HiddenVisibility);
+    return global(
+        record({functions, array(images), array(kernels), int64(images.size()),
+                int64(kernels.size()), int64(code.weightBytes)}));
+  }
+
   Constant *strings(ArrayRef<std::string> texts) {
     SmallVector<Constant *> pointers;
     for (const std::string &text : texts)
@@ -87,6 +111,13 @@ public:
   }
 
 private:
+  /// Data that a driver reads: aligned like memory.
+  Constant *bytes(StringRef data) {
+    Constant *result =
+        global(ConstantDataArray::getString(context, data, /*AddNull=*/false));
+    cast<GlobalVariable>(result)->setAlignment(Align(64));
+    return result;
+  }
   Constant *global(Constant *value) {
     auto *variable =
         new GlobalVariable(module, value->getType(), /*isConstant=*/true,
@@ -166,6 +197,7 @@ GlobalVariable *nibble::target::addDescriptor(Module &module, StringRef symbol,
       b.int64(text.weightBytes),
       text.sidecar.empty() ? b.null() : b.string(text.sidecar),
       b.int64(text.sidecarHash),
+      b.device(text.device),
   });
   return new GlobalVariable(module, value->getType(), /*isConstant=*/true,
                             GlobalValue::ExternalLinkage, value, symbol);

@@ -10,6 +10,7 @@
 #define NIBBLE_LIB_TARGET_MODELCONSTANTS_H
 
 #include "nibble/Target/CpuTarget.h"
+#include "nibble/Target/CudaTarget.h"
 #include "nibble/Target/ModelInfo.h"
 #include "llvm/IR/Module.h"
 
@@ -25,6 +26,8 @@ struct DescriptorText {
   unsigned defaultThreads = 0;
   /// Symbol of embedded weights; empty if there are none.
   std::string weightsSymbol;
+  /// Kernels; empty for a model that runs on the CPU.
+  DeviceCode device;
 };
 
 /// Define the constant `symbol` (nibble_model_descriptor) and the function it

@@ -27,6 +27,9 @@ namespace nibble::target {
 } // namespace nibble::target
 
 static constexpr llvm::StringLiteral weightsName = "nibble.weights";
+static constexpr llvm::StringLiteral onDeviceName = "nibble.on_device";
+static constexpr llvm::StringLiteral deviceBytesName =
+    "nibble.device_weight_bytes";
 
 /// Bytes that a weight takes in memory, where every element has bytes of its
 /// own; 0 if its data has another form.
@@ -77,11 +80,24 @@ struct PlaceWeights
     uint64_t size = 0;
     llvm::DenseMap<Attribute, uint64_t> offsets;
     SmallVector<Attribute> layout;
-    WalkResult result = module.walk([&](WeightOp op) {
+    SmallVector<WeightOp> weights;
+    module.walk([&](WeightOp op) { weights.push_back(op); });
+    // What kernels read goes to the device in one piece. An equal weight of the
+    // host may come earlier in the code.
+    llvm::DenseSet<Attribute> onDevice;
+    for (WeightOp op : weights)
+      if (op->hasAttr(onDeviceName))
+        onDevice.insert(op.getValue());
+    auto isOnDevice = [&](WeightOp op) {
+      return onDevice.contains(op.getValue());
+    };
+    std::stable_partition(weights.begin(), weights.end(), isOnDevice);
+    uint64_t deviceSize = 0;
+    for (WeightOp op : weights) {
       if (op->getParentOfType<func::FuncOp>() != entry) {
         op.emitOpError("expected in the entry function '")
             << entry.getName() << "' only";
-        return WalkResult::interrupt();
+        return signalPassFailure();
       }
       auto value = dyn_cast<ElementsAttr>(op.getValue());
       uint64_t bytes = value ? memoryBytes(value.getShapedType()) : 0;
@@ -89,7 +105,7 @@ struct PlaceWeights
         op.emitOpError("expected a value with the bytes of ")
             << op.getType() << ", got "
             << (value ? Type(value.getShapedType()) : Type());
-        return WalkResult::interrupt();
+        return signalPassFailure();
       }
       auto [it, isNew] = offsets.try_emplace(
           op.getValue(), llvm::alignTo(size, weightAlignment));
@@ -108,12 +124,13 @@ struct PlaceWeights
           arith::ConstantIndexOp::create(at, op.getLoc(), it->second);
       Value view = memref::ViewOp::create(at, op.getLoc(), op.getType(), block,
                                           offset, ValueRange());
+      if (isOnDevice(op))
+        deviceSize = size;
       op.replaceAllUsesWith(view);
       op.erase();
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
-      return signalPassFailure();
+    }
+    if (deviceSize)
+      module->setAttr(deviceBytesName, builder.getI64IntegerAttr(deviceSize));
     numBytes += size;
     module->setAttr(weightsName, builder.getArrayAttr(layout));
   }

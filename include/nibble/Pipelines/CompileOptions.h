@@ -98,6 +98,8 @@ struct CompileOptions {
 
   // Code.
   std::string target = "cpu";
+  /// GPUs with commas between them; empty: the oldest that can be compiled for.
+  std::string chips;
   std::string march = "native";
   std::string compute = "f32";
   /// Threads of the compiler and default of the compiled model; 0: all.
@@ -131,6 +133,9 @@ struct CompileOptions {
 
   /// The kind of output: `emit`, or what the name of the output says.
   EmitKind getEmitKind() const;
+  bool isCuda() const { return target == "cuda"; }
+  /// `chips`, or the default.
+  llvm::StringRef getChips() const;
   /// Where compilation stops: `compileTo`, or what the kind of output needs.
   Phase getLastPhase() const;
   /// Checks every value that has a fixed set of choices. The message names the

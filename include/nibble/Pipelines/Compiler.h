@@ -57,6 +57,8 @@ private:
   llvm::LogicalResult writeReports(mlir::ModuleOp module);
   llvm::LogicalResult runPhase(mlir::ModuleOp module, Phase phase);
   double getPhaseWeight(Phase phase) const;
+  llvm::LogicalResult checkTarget(mlir::ModuleOp module,
+                                  std::optional<Phase> done, Phase last) const;
   mlir::FailureOr<std::unique_ptr<calibration::BlockRunner>>
   makeBlockRunner(mlir::ModuleOp module,
                   calibration::BlockRunnerOptions runnerOptions) const;
@@ -74,6 +76,9 @@ private:
 
 /// Name of the module attribute that says which phase a module has reached.
 constexpr llvm::StringLiteral phaseAttrName = "nibble.phase";
+/// Name of the one with the --target of a module from phase `vector` on, unless
+/// it is the CPU.
+constexpr llvm::StringLiteral targetAttrName = "nibble.target";
 
 /// Writes `module` as text, or as bytecode if the name ends in `.mlirbc`.
 /// Constants that passes made and that are larger than `maxDenseBytes` go to

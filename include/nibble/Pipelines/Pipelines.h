@@ -135,6 +135,18 @@ struct VectorPipelineOptions
   Option<bool> tiles{*this, "tiles",
                      llvm::cl::desc("products in AMX tiles of bf16"),
                      llvm::cl::init(false)};
+  Option<bool> cuda{*this, "cuda",
+                    llvm::cl::desc("operations become kernels of a GPU"),
+                    llvm::cl::init(false)};
+};
+
+/// Options of the phase that makes the LLVM dialect.
+struct LLVMPipelineOptions
+    : public mlir::PassPipelineOptions<LLVMPipelineOptions> {
+  Option<std::string> chips{
+      *this, "chips",
+      llvm::cl::desc("GPUs to make code of the kernels for, if there are any"),
+      llvm::cl::init("")};
 };
 
 /// `onnx`: old operator forms to the newest, shapes, folded constants, and
@@ -156,11 +168,12 @@ void buildQuantizePipeline(
     llvm::function_ref<void(mlir::OpPassManager &)> methods = nullptr);
 /// `linalg`: weights in kernel order, elementwise chains fused.
 void buildLinalgPipeline(mlir::OpPassManager &passes);
-/// `vector`: buffers, generated kernels, parallel loops, placed weights.
+/// `vector`: buffers, generated kernels, parallel loops, placed weights. With
+/// `cuda`, what can be is a kernel of a GPU.
 void buildVectorPipeline(mlir::OpPassManager &passes,
-                         const codegen::CpuTarget &target);
-/// `llvm`: the LLVM dialect, with OpenMP.
-void buildLLVMPipeline(mlir::OpPassManager &passes);
+                         const codegen::CpuTarget &target, bool cuda = false);
+/// `llvm`: the LLVM dialect, with OpenMP. `chips`: GPUs, empty for the CPU.
+void buildLLVMPipeline(mlir::OpPassManager &passes, llvm::StringRef chips = "");
 
 /// Registers all of the above by name.
 void registerPipelines();

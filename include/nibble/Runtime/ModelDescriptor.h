@@ -24,13 +24,46 @@ extern "C" {
 /// "NIBL", first word of a descriptor.
 #define NIBBLE_DESCRIPTOR_MAGIC 0x4c42494eu
 /// Raised by every change of the structures or of the entry convention.
-#define NIBBLE_DESCRIPTOR_ABI 2u
+#define NIBBLE_DESCRIPTOR_ABI 3u
 
 /// A layer that nibble_rt_profile_begin names by its index.
 typedef struct nibble_layer {
   const char *name;
   uint64_t bytes; ///< weight bytes that one call reads
 } nibble_layer;
+
+enum { NIBBLE_IMAGE_CUBIN = 0, NIBBLE_IMAGE_PTX = 1 };
+
+/// The kernels of a model for one kind of GPU.
+typedef struct nibble_device_image {
+  const char *name; ///< "sm_90a"
+  uint32_t chip;    ///< ten times the major version, and the minor one
+  uint32_t kind;    ///< NIBBLE_IMAGE_*
+  uint32_t exact;   ///< runs on this chip and on no later one
+  uint32_t driver;  ///< oldest driver that takes it: 12040 for CUDA 12.4
+  const void *data; ///< PTX ends with a zero
+  uint64_t bytes;
+} nibble_device_image;
+
+/// A kernel that nibble_rt_launch names by its index.
+typedef struct nibble_device_kernel {
+  const char *name;
+  /// A character for each word of its parameters: '-' is a value; others are
+  /// addresses of the host, which 'r' reads, 'w' writes, 'b' both.
+  const char *parameters;
+  uint64_t shared_bytes; ///< shared memory beside what the code declares
+} nibble_device_kernel;
+
+/// What a model with kernels consists of besides code for the host.
+typedef struct nibble_device_code {
+  const struct nibble_device_functions *functions; ///< nibble_rt_cuda
+  const nibble_device_image *images;
+  const nibble_device_kernel *kernels;
+  uint64_t image_count;
+  uint64_t kernel_count;
+  /// The first bytes of the weights are those that kernels read.
+  uint64_t weight_bytes;
+} nibble_device_code;
 
 struct nibble_model_descriptor {
   uint32_t magic; ///< NIBBLE_DESCRIPTOR_MAGIC
@@ -67,6 +100,8 @@ struct nibble_model_descriptor {
   /// File name of the sidecar, in the directory of the binary; else NULL.
   const char *sidecar;
   uint64_t sidecar_hash;
+  /// NULL for a model that runs on the CPU alone.
+  const nibble_device_code *device;
 };
 
 /// First bytes of a sidecar file; the weights follow at NIBBLE_SIDECAR_OFFSET.
@@ -145,6 +180,15 @@ void nibble_rt_extend_cache(int32_t cache, int64_t length, void *memref);
 /// its memref descriptor. Outside of parallel regions.
 void nibble_rt_observe(int64_t id, int32_t dtype, int32_t rank,
                        const void *memref);
+
+/// Run kernel `kernel` of a model with kernels on the device, some time later:
+/// `words` are three sizes of the grid, three of a block and the parameters.
+/// Outside of parallel regions, as the next one.
+void nibble_rt_launch(int32_t kernel, const int64_t *words);
+
+/// The host is about to use the buffer that holds `address`: 1 reads, 2 writes
+/// all of it, 3 reads and writes. Waits for kernels and copies where needed.
+void nibble_rt_use_on_host(int64_t address, int32_t access);
 
 /// Around the code of layer `layer`, an index into the descriptor's layers.
 void nibble_rt_profile_begin(int32_t layer);

@@ -70,7 +70,10 @@ typedef enum nibble_status {
   /// A check inside the model failed, e.g. an index out of range.
   NIBBLE_RUN_FAILED = 6,
   /// The positions of a text do not fit into the limit of the kept caches.
-  NIBBLE_CONTEXT_OVERFLOW = 7
+  NIBBLE_CONTEXT_OVERFLOW = 7,
+  /// A model with kernels for a GPU, and no such GPU, no driver, one that is
+  /// too old, or one that failed.
+  NIBBLE_DEVICE_ERROR = 8
 } nibble_status;
 
 /// A constant string such as "invalid argument".
@@ -181,6 +184,10 @@ nibble_model_options(const nibble_model *model) NIBBLE_NOEXCEPT;
 /// The --march it was compiled for.
 NIBBLE_API const char *
 nibble_model_target(const nibble_model *model) NIBBLE_NOEXCEPT;
+/// The chips that a model has kernels for ("sm_90"); NULL when `index` is out
+/// of range, for a model that runs on the CPU at 0.
+NIBBLE_API const char *nibble_model_chip(const nibble_model *model,
+                                         size_t index) NIBBLE_NOEXCEPT;
 /// Bytes of weights, embedded or in the sidecar file.
 NIBBLE_API uint64_t nibble_model_weight_bytes(const nibble_model *model)
     NIBBLE_NOEXCEPT;
@@ -207,6 +214,9 @@ typedef struct nibble_context_options {
   int32_t threads;
   /// Nonzero to measure every layer; see nibble_context_profile.
   int32_t profile;
+  /// Models with kernels: index of the GPU, among those that
+  /// CUDA_VISIBLE_DEVICES shows.
+  int32_t device;
 } nibble_context_options;
 
 /// `options` may be NULL. On failure: nibble_last_error(NULL).

@@ -18,7 +18,9 @@ def NibblePlaceWeights : Pass<"nibble-place-weights", "::mlir::ModuleOp"> {
     weights as a first argument, and every `nibble.weight` becomes a view of it.
     Offsets are multiples of 64 bytes; equal attributes share one. The layout
     stays in the module as `nibble.weights`, for the packager; what the binary
-    says about inputs and outputs stays as `nibble.model_info`.
+    says about inputs and outputs stays as `nibble.model_info`. Weights marked
+    `nibble.on_device` come first; the bytes up to the end of the last of them
+    are `nibble.device_weight_bytes`.
 
     Before:
     ```mlir
@@ -68,6 +70,37 @@ def NibbleInstrumentLayers : Pass<"nibble-instrument-layers", "::mlir::ModuleOp"
                            "::mlir::func::FuncDialect"];
   let statistics = [
     Statistic<"numLayers", "num-layers", "Layers that can be measured">];
+}
+
+def NibbleSerializeKernels : Pass<"nibble-serialize-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make PTX and machine code of the kernels";
+  let description = [{
+    The module of kernels, in NVVM, becomes a binary: machine code for each of
+    the chips, by LLVM and ptxas, and PTX of the newest one that later chips can
+    follow. What an object is for stays in its properties: the chip, and the
+    oldest driver that takes it.
+
+    Before:
+    ```mlir
+    gpu.module @nibble_kernels { llvm.func @k(...) attributes {gpu.kernel, nvvm.kernel} {...} }
+    ```
+    After:
+    ```mlir
+    gpu.binary @nibble_kernels [
+      #gpu.object<#nvvm.target<chip = "sm_90", ...>, properties = {chip = "sm_90", driver = 13000 : i32}, bin = "...">,
+      #gpu.object<#nvvm.target<chip = "sm_90", ...>, properties = {chip = "sm_90", driver = 12000 : i32}, assembly = "...">]
+    ```
+  }];
+  let options = [
+    Option<"chips", "chips", "std::string", /*default=*/"\"sm_80\"",
+           "The chips, with commas between them">,
+    Option<"printResources", "print-resources", "bool", /*default=*/"false",
+           "Say in a remark what ptxas -v says of registers, shared memory and spills">
+  ];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+                           "::mlir::NVVM::NVVMDialect"];
+  let statistics = [
+    Statistic<"numCubins", "num-cubins", "Chips that there is machine code for">];
 }
 
 #endif // NIBBLE_TARGET_PASSES

@@ -65,15 +65,19 @@ void emitIndexCheck(KernelBuilder &kb, Value indices, Index count, int64_t rows,
   cf::AssertOp::create(kb.b, kb.loc, found[0], message);
 }
 
+Index loadTableIndex(KernelBuilder &kb, Value indices, Index at, int64_t rows) {
+  Index row = loadIndex(kb, indices, at);
+  Value negative = kb.lt(row, kb.index(0));
+  return kb.index(arith::SelectOp::create(kb.b, kb.loc, negative,
+                                          Value(row + rows), Value(row)));
+}
+
 void emitGather(KernelBuilder &kb, const GatherSpec &spec,
                 const GatherArguments &args) {
   Index tasks = kb.tasksFor(args.count * spec.width, args.count);
   kb.parallelRanges(args.count, tasks, [&](Index lo, Index hi) {
     kb.forLoop(lo, hi, 1, [&](Index i) {
-      Index row = loadIndex(kb, args.indices, i);
-      Value negative = kb.lt(row, kb.index(0));
-      row = kb.index(arith::SelectOp::create(
-          kb.b, kb.loc, negative, Value(row + spec.rows), Value(row)));
+      Index row = loadTableIndex(kb, args.indices, i, spec.rows);
       emitUnpackRow(kb, spec.format, args.table, row, spec.width, args.out,
                     i * spec.width, spec.panels);
     });

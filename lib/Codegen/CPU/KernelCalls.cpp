@@ -31,6 +31,21 @@ Value flatten(OpBuilder &b, Location loc, Value value) {
   return KernelBuilder(b, loc, CpuTarget()).flatView(value);
 }
 
+SmallVector<Value> flattenAll(OpBuilder &b, Location loc,
+                              ArrayRef<Value> memrefs,
+                              SmallVectorImpl<Value> &copies) {
+  SmallVector<Value> result;
+  for (Value memref : memrefs) {
+    if (!memref)
+      continue;
+    Value flat = flatten(b, loc, memref);
+    result.push_back(flat);
+    if (!cast<MemRefType>(memref.getType()).getLayout().isIdentity())
+      copies.push_back(flat);
+  }
+  return result;
+}
+
 void flattenStrided(KernelBuilder &kb, Value memref, Value &flat, Index &offset,
                     SmallVector<Index> &strides) {
   auto type = cast<MemRefType>(memref.getType());
@@ -93,15 +108,8 @@ Index leadingSize(KernelBuilder &k, Value memref, int64_t trailing) {
 void KernelCalls::call(OpBuilder &b, Location loc, StringRef name,
                        ArrayRef<Value> memrefs, ArrayRef<Value> sizes,
                        function_ref<void(KernelBuilder &, ValueRange)> emit) {
-  SmallVector<Value> arguments, copies;
-  for (Value memref : memrefs) {
-    if (!memref)
-      continue;
-    Value flat = flatten(b, loc, memref);
-    arguments.push_back(flat);
-    if (!cast<MemRefType>(memref.getType()).getLayout().isIdentity())
-      copies.push_back(flat);
-  }
+  SmallVector<Value> copies;
+  SmallVector<Value> arguments = flattenAll(b, loc, memrefs, copies);
   llvm::append_range(arguments, sizes);
 
   auto function = symbols.lookup<func::FuncOp>(name);

@@ -19,6 +19,13 @@ namespace nibble::codegen {
 /// copied: kernels read contiguous memory only.
 mlir::Value flatten(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value);
 
+/// The memrefs that are not null, flat. What was copied for that is to be freed
+/// after its use.
+llvm::SmallVector<mlir::Value>
+flattenAll(mlir::OpBuilder &b, mlir::Location loc,
+           llvm::ArrayRef<mlir::Value> memrefs,
+           llvm::SmallVectorImpl<mlir::Value> &copies);
+
 /// A flat view of `memref`, its offset, and the strides of its dimensions.
 void flattenStrided(KernelBuilder &kernel, mlir::Value memref,
                     mlir::Value &flat, Index &offset,

@@ -17,6 +17,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "nibble/Codegen/EqualFunctions.h"
 
 using namespace mlir;
 
@@ -52,32 +53,13 @@ bool isControlFlow(Operation *op) {
   return result.wasInterrupted();
 }
 
-/// What functions of equal code have in common; cheap, and seldom shared by
-/// others.
-llvm::hash_code hashBody(func::FuncOp function) {
-  llvm::hash_code hash = hash_value(function.getFunctionType());
-  function.getBody().walk([&](Operation *op) {
-    hash = llvm::hash_combine(hash, op->getName(), op->hashProperties(),
-                              llvm::hash_combine_range(op->getResultTypes()));
-  });
-  return hash;
-}
-
-bool isEqual(func::FuncOp a, func::FuncOp b) {
-  return a.getFunctionType() == b.getFunctionType() &&
-         OperationEquivalence::isRegionEquivalentTo(
-             &a.getBody(), &b.getBody(),
-             OperationEquivalence::IgnoreLocations |
-                 OperationEquivalence::IgnoreDiscardableAttrs);
-}
-
 struct OutlineLoops : impl::NibbleOutlineLoopsPassBase<OutlineLoops> {
   using Base::Base;
 
   void runOnOperation() override {
     SymbolTable table(getOperation());
     symbols = &table;
-    known.clear();
+    known = {};
     SmallVector<Operation *> loops;
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function->hasAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName()))
@@ -136,21 +118,18 @@ private:
   /// The function with the code of `function`, which is erased if there is one
   /// already.
   func::FuncOp share(func::FuncOp function) {
-    SmallVector<func::FuncOp> &candidates = known[hashBody(function)];
-    for (func::FuncOp candidate : candidates) {
-      if (!isEqual(candidate, function))
-        continue;
+    auto shared = cast<func::FuncOp>(known.insert(function).getOperation());
+    if (shared != function) {
       function.erase();
-      return candidate;
+      return shared;
     }
     symbols->insert(function);
-    candidates.push_back(function);
     ++numFunctions;
     return function;
   }
 
   SymbolTable *symbols = nullptr;
-  DenseMap<size_t, SmallVector<func::FuncOp>> known;
+  EqualFunctions known;
 };
 
 } // namespace

@@ -22,10 +22,10 @@ namespace {
 class RowEmitter {
 public:
   RowEmitter(KernelBuilder &kernel, const WeightFormat &format,
-             const WeightOperands &operands, Index row, int64_t width,
+             const WeightOperands &operands, Index row, Index width,
              bool panels)
       : kb(kernel), format(format), operands(operands), row(row), width(width),
-        rowBytes(llvm::divideCeil(width * format.bits, 8)), panels(panels) {
+        rowBytes(ceilDiv(width * format.bits, 8)), panels(panels) {
     if (panels) {
       panel = row / KernelBuilder::panelWidth;
       channel = row % kernel.index(KernelBuilder::panelWidth);
@@ -33,6 +33,7 @@ public:
   }
 
   void emit(Value out, Index at);
+  Value loadElement(Index position);
 
 private:
   Value constant(Value like, int64_t value);
@@ -42,6 +43,7 @@ private:
   Value loadOne(Index position);
   Value loadOneOfPanel(Index position);
   Value loadFloat(Index position);
+  std::pair<Value, Value> loadGroup(Index group, Index groups);
   /// Where the scale and the zero point of a group are.
   Index groupAt(Index group, Index groups);
   /// A scale or float zero point from its code.
@@ -51,7 +53,7 @@ private:
   const WeightFormat &format;
   WeightOperands operands;
   Index row;
-  int64_t width, rowBytes;
+  Index width, rowBytes;
   bool panels;
   /// The panel of the row, and its place in there.
   Index panel, channel;
@@ -205,9 +207,43 @@ Value RowEmitter::loadEncoded(Value values, int64_t firstRow, Index group,
       [&](int64_t r) { return kb.load(operands.second, rowSize * r + place); });
 }
 
+/// The scale of a group and its zero point, if there is one, as floats.
+std::pair<Value, Value> RowEmitter::loadGroup(Index group, Index groups) {
+  OpBuilder &b = kb.b;
+  bool encoded = static_cast<bool>(format.second.type);
+  bool isFloat = format.floatZeros || format.minimum;
+  Value scale =
+      encoded ? loadEncoded(operands.scales, 0, group, groups)
+              : kb.toF32(kb.load(operands.scales, groupAt(group, groups)));
+  Value zero;
+  if (isFloat && encoded) {
+    zero =
+        loadEncoded(operands.zeros, format.secondRowOfZeros(), group, groups);
+  } else if (format.hasZeros) {
+    zero = kb.load(operands.zeros, groupAt(group, groups));
+    if (isFloat) {
+      zero = kb.toF32(zero);
+    } else {
+      zero = arith::ExtUIOp::create(b, kb.loc, b.getI32Type(), zero);
+      zero = arith::SIToFPOp::create(b, kb.loc, b.getF32Type(), zero);
+    }
+  }
+  return {scale, zero};
+}
+
+Value RowEmitter::loadElement(Index position) {
+  if (format.isFloat())
+    return loadFloat(position);
+  Index k = width;
+  auto [scale, zero] =
+      loadGroup(position / format.groupLength(k), format.numGroups(k));
+  return toFloat(panels ? loadOneOfPanel(position) : loadOne(position), scale,
+                 zero);
+}
+
 void RowEmitter::emit(Value out, Index at) {
   OpBuilder &b = kb.b;
-  Index k = kb.index(width);
+  Index k = width;
   if (format.isFloat()) {
     if (panels) {
       kb.forLoop(kb.index(0), k, 1,
@@ -227,24 +263,7 @@ void RowEmitter::emit(Value out, Index at) {
   Index length = format.groupLength(k);
   Index groups = format.numGroups(k);
   kb.forLoop(kb.index(0), groups, 1, [&](Index group) {
-    bool encoded = static_cast<bool>(format.second.type);
-    bool isFloat = format.floatZeros || format.minimum;
-    Value scale =
-        encoded ? loadEncoded(operands.scales, 0, group, groups)
-                : kb.toF32(kb.load(operands.scales, groupAt(group, groups)));
-    Value zero;
-    if (isFloat && encoded) {
-      zero =
-          loadEncoded(operands.zeros, format.secondRowOfZeros(), group, groups);
-    } else if (format.hasZeros) {
-      zero = kb.load(operands.zeros, groupAt(group, groups));
-      if (isFloat) {
-        zero = kb.toF32(zero);
-      } else {
-        zero = arith::ExtUIOp::create(b, kb.loc, b.getI32Type(), zero);
-        zero = arith::SIToFPOp::create(b, kb.loc, b.getF32Type(), zero);
-      }
-    }
+    auto [scale, zero] = loadGroup(group, groups);
     Index begin = group * length;
     Index end = min(begin + length, k);
     Index middle = begin;
@@ -266,7 +285,15 @@ void RowEmitter::emit(Value out, Index at) {
 void emitUnpackRow(KernelBuilder &kernel, const WeightFormat &format,
                    const WeightOperands &operands, Index row, int64_t width,
                    Value out, Index at, bool panels) {
-  RowEmitter(kernel, format, operands, row, width, panels).emit(out, at);
+  RowEmitter(kernel, format, operands, row, kernel.index(width), panels)
+      .emit(out, at);
+}
+
+Value emitUnpackElement(KernelBuilder &kernel, const WeightFormat &format,
+                        const WeightOperands &operands, Index row,
+                        Index position, Index width, bool panels) {
+  return RowEmitter(kernel, format, operands, row, width, panels)
+      .loadElement(position);
 }
 
 } // namespace nibble::codegen

@@ -158,6 +158,11 @@ struct GatherArguments {
 void emitGather(KernelBuilder &kernel, const GatherSpec &spec,
                 const GatherArguments &arguments);
 
+/// The row of the table that index number `at` names: negative ones count from
+/// the end.
+Index loadTableIndex(KernelBuilder &kernel, mlir::Value indices, Index at,
+                     int64_t rows);
+
 /// Stops the run with `message` if one of `count` indices is not in
 /// [-rows, rows). Not for parallel code: see `nibble-lower-assert`.
 void emitIndexCheck(KernelBuilder &kernel, mlir::Value indices, Index count,

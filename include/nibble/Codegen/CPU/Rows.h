@@ -29,6 +29,11 @@ void emitUnpackRow(KernelBuilder &kernel, const WeightFormat &format,
                    const WeightOperands &operands, Index row, int64_t width,
                    mlir::Value out, Index at, bool panels = false);
 
+/// Weight `position` of row `row` as a float, by scalar code; likewise.
+mlir::Value emitUnpackElement(KernelBuilder &kernel, const WeightFormat &format,
+                              const WeightOperands &operands, Index row,
+                              Index position, Index width, bool panels);
+
 } // namespace nibble::codegen
 
 #endif // NIBBLE_CODEGEN_CPU_ROWS_H

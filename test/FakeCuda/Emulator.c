@@ -194,10 +194,11 @@ float emu_sqrt(float x) { return sqrtf(x); }
 UNARY(acos)
 UNARY(acosh)
 UNARY(asin)
-UNARY(asinh) UNARY(atan) UNARY(atanh) UNARY(ceil) UNARY(cos) UNARY(cosh)
-    UNARY(erf) UNARY(erfc) UNARY(exp) UNARY(exp2) UNARY(expm1) UNARY(fabs)
-        UNARY(floor) UNARY(log) UNARY(log10) UNARY(log1p) UNARY(log2)
-            UNARY(round) UNARY(sin) UNARY(sinh) UNARY(sqrt) UNARY(tan)
+UNARY(asinh)
+UNARY(atan) UNARY(atanh) UNARY(ceil) UNARY(cos) UNARY(cosh) UNARY(erf)
+    UNARY(erfc) UNARY(exp) UNARY(exp2) UNARY(expm1) UNARY(fabs) UNARY(floor)
+        UNARY(log) UNARY(log10) UNARY(log1p) UNARY(log2) UNARY(round) UNARY(sin)
+            UNARY(sinh) UNARY(sqrt) UNARY(tan)
                 UNARY(tanh) float __nv_rintf(float x) {
   return rintf(x);
 }

@@ -67,9 +67,9 @@ void convertInteger(QuantizeOutliersOp op, KernelCalls &calls);
 mlir::LogicalResult convertOutliers(MatMulOutliersOp op, KernelCalls &calls);
 void convertAttention(AttentionOp op, KernelCalls &calls);
 
-/// A contraction of floats in linalg becomes a call where that pays; what it was
-/// stays for sizes that are not known and may be small. False if `op` stays as
-/// it is.
+/// A contraction of floats in linalg becomes a call where that pays; what it
+/// was stays for sizes that are not known and may be small. False if `op` stays
+/// as it is.
 bool convertProduct(mlir::linalg::LinalgOp op, KernelCalls &calls);
 
 } // namespace nibble::codegen

@@ -66,7 +66,7 @@ struct ConvertNibbleToKernels
   void runOnOperation() override {
     SymbolTable table(getOperation());
     KernelCalls kernels(table, CpuTarget{avx512, fma, vnni, tiles});
-    CpuProducts products(kernels);
+    CpuProducts fused(kernels);
     SmallVector<Operation *> ops;
     SmallVector<linalg::LinalgOp> products;
     getOperation().walk([&](Operation *op) {
@@ -89,7 +89,7 @@ struct ConvertNibbleToKernels
       LogicalResult result =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
               .Case<MatMulOp, ConvOp, GatherOp>(
-                  [&](auto typed) { return products.convert(typed); })
+                  [&](auto typed) { return fused.convert(typed); })
               .Case<MatMulIntegerOp, ConvIntegerOp, QuantizeDynamicOp,
                     QuantizeOutliersOp>([&](auto typed) {
                 convertInteger(typed, kernels);

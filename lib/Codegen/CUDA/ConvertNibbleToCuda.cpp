@@ -19,6 +19,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "nibble/Codegen/CUDA/Launch.h"
 #include "nibble/Codegen/CUDA/LinalgKernel.h"
 #include "nibble/Codegen/CUDA/Passes.h"
@@ -60,6 +61,21 @@ bool isWork(Operation *op) {
           llvm::any_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>));
 }
 
+/// Types whose elements have bytes of their own in the block of weights.
+bool canBeWeight(MemRefType type) {
+  Type element = type.getElementType();
+  return type.getLayout().isIdentity() && element.isIntOrFloat() &&
+         element.getIntOrFloatBitWidth() % 8 == 0;
+}
+
+/// Memory that the runtime does not know of.
+bool isOfProgram(Value value) {
+  while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
+    value = view.getViewSource();
+  return isa_and_present<memref::GetGlobalOp, memref::AllocaOp>(
+      value.getDefiningOp());
+}
+
 struct ConvertNibbleToCuda
     : impl::ConvertNibbleToCudaPassBase<ConvertNibbleToCuda> {
   using Base::Base;
@@ -74,6 +90,7 @@ struct ConvertNibbleToCuda
         gpu::GPUModuleOp::create(builder, module.getLoc(), kernelModuleName);
     SymbolTable table(kernels);
     symbols = &table;
+    placeConstants();
     // Products may leave copies behind.
     if (failed(convertProducts()))
       return signalPassFailure();
@@ -106,6 +123,26 @@ private:
           visit(op);
           return WalkResult::skip();
         });
+  }
+
+  /// Constants of the program become weights: a device does not see the others.
+  void placeConstants() {
+    getOperation().walk([&](memref::GetGlobalOp op) {
+      auto global = SymbolTable::lookupNearestSymbolFrom<memref::GlobalOp>(
+          op, op.getNameAttr());
+      auto value = global && global.getConstant()
+                       ? dyn_cast_or_null<ElementsAttr>(
+                             global.getInitialValue().value_or(Attribute()))
+                       : ElementsAttr();
+      auto function = op->getParentOfType<func::FuncOp>();
+      if (!value || !canBeWeight(op.getType()) || !function ||
+          !function->hasAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName()))
+        return;
+      OpBuilder b(op);
+      Value weight = WeightOp::create(b, op.getLoc(), op.getType(), value);
+      op.replaceAllUsesWith(weight);
+      op.erase();
+    });
   }
 
   LogicalResult convertProducts() {
@@ -199,6 +236,11 @@ private:
     std::string reason = whyNotOnDevice(op);
     if (!reason.empty())
       return reason;
+    SetVector<Value> used;
+    used.insert_range(op->getOperands());
+    getUsedValuesDefinedAbove(op->getRegions(), used);
+    if (llvm::any_of(used, isOfProgram))
+      return "it reads memory of the program";
     OpBuilder host(op);
     LinalgKernel kernel = buildLinalgKernel(host, kernels, op, name);
     gpu::GPUFuncOp function = share(kernel.function);

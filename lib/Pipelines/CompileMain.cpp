@@ -274,8 +274,8 @@ struct CommandLine {
       cl::value_desc("TYPE"), cl::init(defaults.compute), cl::cat(code)};
   cl::opt<std::string> calibrationCompute{
       "calibration-compute",
-      cl::desc("type of the arithmetic when --data is run: f32, bf16 or auto, "
-               "bf16 where this machine has AMX (default)"),
+      cl::desc("type of the arithmetic when --data is run: f32 (default), bf16, "
+               "or auto: bf16 where this machine has AMX"),
       cl::value_desc("TYPE"), cl::init(defaults.calibrationCompute),
       cl::cat(quantization)};
   cl::opt<unsigned> threads{

@@ -119,7 +119,7 @@ struct CompileOptions {
   uint64_t memoryLimit = 0;
   /// How the model computes while methods look at its activations: f32, bf16,
   /// or auto, which is bf16 if this machine multiplies it in AMX tiles.
-  std::string calibrationCompute = "auto";
+  std::string calibrationCompute = "f32";
 
   // What the user sees.
   std::vector<std::string> reports;

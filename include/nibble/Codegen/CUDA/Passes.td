@@ -57,7 +57,8 @@ def ConvertNibbleToCudaPass : Pass<"convert-nibble-to-cuda", "::mlir::ModuleOp">
     "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::nibble::NibbleDialect"
   ];
 }
 

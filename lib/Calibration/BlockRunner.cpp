@@ -8,4 +8,12 @@
 
 #include "nibble/Calibration/BlockRunner.h"
 
-nibble::calibration::BlockRunner::~BlockRunner() = default;
+using namespace nibble::calibration;
+
+BlockLoss::~BlockLoss() = default;
+BlockRunner::~BlockRunner() = default;
+
+llvm::Expected<std::unique_ptr<BlockLoss>>
+BlockRunner::createLoss(unsigned, llvm::ArrayRef<unsigned>) {
+  return llvm::createStringError("the derivatives of the model are not known");
+}

@@ -212,6 +212,27 @@ struct CommandLine {
                "0 to 1 (default 0.5), or auto: the best of each layer"),
       cl::value_desc("X"), cl::init(defaults.smoothQuantAlpha),
       cl::cat(quantization)};
+  cl::opt<unsigned> iterations{
+      "iterations", cl::desc("autoround: steps of a block (default 200)"),
+      cl::value_desc("N"), cl::init(defaults.autoRound.iterations),
+      cl::cat(quantization)};
+  cl::opt<unsigned> batchSize{
+      "batch-size", cl::desc("autoround: samples of a step (default 8)"),
+      cl::value_desc("N"), cl::init(defaults.batchSize), cl::cat(quantization)};
+  cl::opt<double> learningRate{
+      "learning-rate",
+      cl::desc("autoround: length of the first step in steps of the codes "
+               "(default 0: 1 / iterations)"),
+      cl::value_desc("X"), cl::init(defaults.autoRound.rate),
+      cl::cat(quantization)};
+  cl::opt<std::string> roundingStart{
+      "rounding-start",
+      cl::desc("autoround: codes before the first step: gptq (default), rtn"),
+      cl::value_desc("METHOD"), cl::init(defaults.roundingStart),
+      cl::cat(quantization)};
+  cl::opt<uint64_t> seed{
+      "seed", cl::desc("autoround: of the order of the samples (default 42)"),
+      cl::value_desc("N"), cl::init(defaults.seed), cl::cat(quantization)};
   cl::opt<std::string> activationType{
       "activation-type",
       cl::desc("codes of W8A8 activations: uint8 (default) or int8"),
@@ -274,8 +295,9 @@ struct CommandLine {
       cl::value_desc("TYPE"), cl::init(defaults.compute), cl::cat(code)};
   cl::opt<std::string> calibrationCompute{
       "calibration-compute",
-      cl::desc("type of the arithmetic when --data is run: f32 (default), bf16, "
-               "or auto: bf16 where this machine has AMX"),
+      cl::desc(
+          "type of the arithmetic when --data is run: f32 (default), bf16, "
+          "or auto: bf16 where this machine has AMX"),
       cl::value_desc("TYPE"), cl::init(defaults.calibrationCompute),
       cl::cat(quantization)};
   cl::opt<unsigned> threads{
@@ -368,6 +390,11 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   options.gptq.activationOrder = activationOrder;
   options.gptq.staticGroups = staticGroups;
   options.gptq.groupAware = actGroupAware;
+  options.autoRound.iterations = iterations;
+  options.autoRound.rate = learningRate;
+  options.batchSize = batchSize;
+  options.roundingStart = roundingStart;
+  options.seed = seed;
   options.activationType = activationType;
   options.activationSymmetric = activationSymmetric;
   options.biasCorrection = biasCorrection != cl::BOU_FALSE;

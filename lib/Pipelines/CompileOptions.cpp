@@ -116,6 +116,16 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
     return llvm::createStringError("--" + llvm::toString(std::move(error)));
   if (auto alpha = SmoothQuantOptions::parse(options.smoothQuantAlpha); !alpha)
     return llvm::createStringError("--" + llvm::toString(alpha.takeError()));
+  if (llvm::Error error = options.autoRound.verify())
+    return llvm::createStringError("--method=autoround: " +
+                                   llvm::toString(std::move(error)));
+  if (options.batchSize == 0)
+    return llvm::createStringError(
+        "--batch-size=0: expected at least one sample");
+  if (options.roundingStart != "gptq" && options.roundingStart != "rtn")
+    return llvm::createStringError("unknown value '" + options.roundingStart +
+                                   "' of --rounding-start: expected gptq or "
+                                   "rtn");
   if (auto value = parseOutlierThreshold(options.outlierThreshold); !value)
     return llvm::createStringError("--outlier-threshold is " +
                                    llvm::toString(value.takeError()));

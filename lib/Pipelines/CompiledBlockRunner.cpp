@@ -8,7 +8,7 @@
 
 #include "nibble/Pipelines/CompiledBlockRunner.h"
 
-#include "PieceRunner.h"
+#include "CompiledBlockLoss.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "nibble/Calibration/StateStore.h"
@@ -16,6 +16,7 @@
 #include "nibble/Dialect/Nibble/Transforms/BlockAnalysis.h"
 #include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
 #include "nibble/Target/ModelInfo.h"
+#include "llvm/ADT/StringSet.h"
 #include <unistd.h>
 
 using namespace mlir;
@@ -38,7 +39,8 @@ public:
                                                     : getMachineMemory() / 2),
         pieces(options.threads, options.compute) {}
 
-  LogicalResult initialize(ModuleOp original, OpenSamplesFn openSamples);
+  LogicalResult initialize(ModuleOp original, OpenSamplesFn openSamples,
+                           ModuleOp floatModel);
 
   ArrayRef<BlockLayer> getLayers() const override { return layers; }
   ArrayRef<BlockStage> getStages() const override { return stages; }
@@ -51,6 +53,8 @@ public:
   llvm::Error rewind(unsigned block) override;
   llvm::Error runBlock(unsigned block, ArrayRef<WeightReplacement> replacements,
                        ResultFn consume) override;
+  llvm::Expected<std::unique_ptr<BlockLoss>>
+  createLoss(unsigned block, ArrayRef<unsigned> layers) override;
 
 private:
   using Cut = BlockAnalysis::Cut;
@@ -60,6 +64,14 @@ private:
   llvm::Error readSamples(OpenSamplesFn openSamples);
   unsigned findBlockBegin(unsigned block) const;
   llvm::Error advance(unsigned toCut, RowsFn *consume);
+  llvm::Error runPiece(const Piece &piece, const Cut &from, const Cut &to,
+                       unsigned batch, States &states, Value wanted = {},
+                       StateStore::TensorRef *found = nullptr);
+  llvm::Error advanceReference(unsigned toCut);
+  llvm::Expected<BlockLossInput> describeLoss(unsigned block,
+                                              ArrayRef<unsigned> layers);
+  llvm::Error checkLoss(unsigned block, ArrayRef<unsigned> layers,
+                        CompiledBlockLoss &loss, ArrayRef<float> target);
   llvm::Error consumeActivation(const BlockAnalysis::Stage &stage,
                                 const StateStore::Tensor &tensor,
                                 RowsFn consume);
@@ -88,12 +100,30 @@ private:
   /// With `keepBlockInputs`: the same at the begin of a block.
   std::vector<States> blockInputs;
   int64_t keptBlock = -1;
+
+  /// With `keepReference`: sizes of the inputs of each batch, what the float
+  /// model has at the cut that it was brought to, and its operators.
+  using Sizes = llvm::SmallVector<int64_t, 4>;
+  std::vector<std::vector<Sizes>> inputSizes;
+  std::vector<States> reference;
+  unsigned referenceReached = 0;
+  OwningOpRef<ModuleOp> floatModule;
+  std::optional<FloatModel> floatModel;
+  llvm::StringSet<> checkedLosses;
 };
 } // namespace
 
 //===----------------------------------------------------------------------===//
 // Preparation
 //===----------------------------------------------------------------------===//
+
+/// The function that is called from outside, or null.
+static func::FuncOp findEntry(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isDeclaration())
+      return function;
+  return {};
+}
 
 /// Sizes that are those of the inputs need not be carried.
 LogicalResult CompiledBlockRunner::prepareModule(ModuleOp original) {
@@ -109,10 +139,7 @@ LogicalResult CompiledBlockRunner::prepareModule(ModuleOp original) {
                                passes)) ||
       failed(passes.run(*module)))
     return failure();
-  func::FuncOp entry;
-  for (auto function : module->getOps<func::FuncOp>())
-    if (function.isPublic() && !function.isDeclaration() && !entry)
-      entry = function;
+  func::FuncOp entry = findEntry(*module);
   if (!entry)
     return original.emitError("expected a function with a body");
   analysis = std::make_unique<BlockAnalysis>(entry);
@@ -184,6 +211,11 @@ llvm::Error CompiledBlockRunner::readSamples(OpenSamplesFn openSamples) {
     if (!batch)
       return batch.takeError();
     places.push_back(batch->place);
+    if (options.keepReference) {
+      std::vector<Sizes> &sizes = inputSizes.emplace_back();
+      for (const nibble_tensor &tensor : batch->inputs)
+        sizes.emplace_back(ArrayRef(tensor.dims, tensor.rank));
+    }
     States &states = batches.emplace_back();
     for (Value value : begin.live) {
       const nibble_tensor &tensor =
@@ -198,10 +230,17 @@ llvm::Error CompiledBlockRunner::readSamples(OpenSamplesFn openSamples) {
 }
 
 LogicalResult CompiledBlockRunner::initialize(ModuleOp original,
-                                              OpenSamplesFn openSamples) {
+                                              OpenSamplesFn openSamples,
+                                              ModuleOp floatOriginal) {
+  options.keepBlockInputs |= options.keepReference;
   if (failed(prepareModule(original)))
     return failure();
   describe();
+  if (options.keepReference && floatOriginal) {
+    floatModule = floatOriginal.clone();
+    if (func::FuncOp entry = findEntry(*floatModule))
+      floatModel.emplace(entry);
+  }
   if (llvm::Error error = readSamples(openSamples))
     return original.emitError() << llvm::toString(std::move(error));
   return success();
@@ -270,6 +309,34 @@ CompiledBlockRunner::consumeActivation(const BlockAnalysis::Stage &stage,
   return llvm::Error::success();
 }
 
+/// Brings the states of one batch from one cut to another with the piece that
+/// was prepared. `found` gets `wanted`, a value of the piece.
+llvm::Error CompiledBlockRunner::runPiece(const Piece &piece, const Cut &from,
+                                          const Cut &to, unsigned batch,
+                                          States &states, Value wanted,
+                                          StateStore::TensorRef *found) {
+  llvm::DenseMap<Value, StateStore::TensorRef> known;
+  for (auto [value, state] : llvm::zip_equal(from.live, states))
+    known[value] = state;
+  llvm::Expected<ArrayRef<nibble_tensor>> results =
+      pieces.run(piece, known, store);
+  if (!results)
+    return llvm::createStringError("with " + places[batch] + ": " +
+                                   llvm::toString(results.takeError()));
+  for (auto [value, result] : llvm::zip_equal(piece.results, *results)) {
+    llvm::Expected<StateStore::TensorRef> kept = store.add(result);
+    if (!kept)
+      return kept.takeError();
+    known[value] = std::move(*kept);
+  }
+  states.clear();
+  for (Value value : to.live)
+    states.push_back(known.at(value));
+  if (wanted)
+    *found = known.at(wanted);
+  return llvm::Error::success();
+}
+
 /// Brings all batches from the cut that was reached to `toCut`.
 llvm::Error CompiledBlockRunner::advance(unsigned toCut, RowsFn *consume) {
   const Cut &from = analysis->getCuts()[reached];
@@ -280,28 +347,15 @@ llvm::Error CompiledBlockRunner::advance(unsigned toCut, RowsFn *consume) {
   checkedInputs |= static_cast<bool>(piece.module);
   if (llvm::Error error = pieces.prepare(piece))
     return error;
-  for (auto [states, place] : llvm::zip_equal(batches, places)) {
-    llvm::DenseMap<Value, StateStore::TensorRef> known;
-    for (auto [value, state] : llvm::zip_equal(from.live, states))
-      known[value] = state;
-    llvm::Expected<ArrayRef<nibble_tensor>> results =
-        pieces.run(piece, known, store);
-    if (!results)
-      return llvm::createStringError("with " + place + ": " +
-                                     llvm::toString(results.takeError()));
-    for (auto [value, result] : llvm::zip_equal(piece.results, *results)) {
-      llvm::Expected<StateStore::TensorRef> kept = store.add(result);
-      if (!kept)
-        return kept.takeError();
-      known[value] = std::move(*kept);
-    }
-    states.clear();
-    for (Value value : to.live)
-      states.push_back(known.at(value));
-    if (!stage || !consume)
-      continue;
+  for (auto [i, states] : llvm::enumerate(batches)) {
+    StateStore::TensorRef activation;
+    Value wanted = stage && consume ? stage->activation : Value();
     if (llvm::Error error =
-            consumeActivation(*stage, *known.at(stage->activation), *consume))
+            runPiece(piece, from, to, i, states, wanted, &activation))
+      return error;
+    if (!activation)
+      continue;
+    if (llvm::Error error = consumeActivation(*stage, *activation, *consume))
       return error;
   }
   reached = toCut;
@@ -323,6 +377,11 @@ llvm::Error CompiledBlockRunner::runStage(unsigned stage, RowsFn consume) {
         findBlockBegin(cuts[reached].block) == reached) {
       blockInputs = batches;
       keptBlock = cuts[reached].block;
+      // Up to the first block nothing was quantized.
+      if (options.keepReference && reference.empty()) {
+        reference = batches;
+        referenceReached = reached;
+      }
     }
     unsigned next = reached + 1;
     if (llvm::Error error = advance(next, next == target ? &consume : nullptr))
@@ -406,11 +465,171 @@ CompiledBlockRunner::runBlock(unsigned block,
   return llvm::Error::success();
 }
 
+//===----------------------------------------------------------------------===//
+// Losses
+//===----------------------------------------------------------------------===//
+
+/// Brings the float model to a begin of a block.
+llvm::Error CompiledBlockRunner::advanceReference(unsigned toCut) {
+  ArrayRef<Cut> cuts = analysis->getCuts();
+  while (referenceReached < toCut) {
+    unsigned next =
+        std::min(toCut, findBlockBegin(cuts[referenceReached].block + 1));
+    Piece piece = outlinePiece(*analysis, cuts[referenceReached], cuts[next],
+                               /*withInputChecks=*/false);
+    if (llvm::Error error = pieces.prepareOriginal(piece))
+      return error;
+    for (auto [i, states] : llvm::enumerate(reference))
+      if (llvm::Error error =
+              runPiece(piece, cuts[referenceReached], cuts[next], i, states))
+        return error;
+    referenceReached = next;
+  }
+  return llvm::Error::success();
+}
+
+/// Finds the block in the float model.
+llvm::Expected<BlockLossInput>
+CompiledBlockRunner::describeLoss(unsigned block, ArrayRef<unsigned> numbers) {
+  if (!floatModel)
+    return llvm::createStringError(
+        "derivatives need the operators of the model: compile from the ONNX "
+        "file, or from phase onnx, in one go");
+  ArrayRef<Cut> cuts = analysis->getCuts();
+  const Cut &from = cuts[findBlockBegin(block)];
+  const Cut &to = cuts[findBlockBegin(block + 1)];
+  BlockLossInput input;
+  std::optional<size_t> target;
+  for (auto [i, value] : llvm::enumerate(to.live))
+    if (!isa<BlockArgument>(value) && getElementTypeOrSelf(value).isF32()) {
+      if (target)
+        return llvm::createStringError("the block has more than one result");
+      target = i;
+      input.result = floatModel->find(value);
+    }
+  if (!input.result)
+    return llvm::createStringError(
+        "the result of the block is not that of an operator of the model");
+  for (auto [i, op] : llvm::enumerate(operations)) {
+    Operation *layer = floatModel->findLayer(op);
+    if (llvm::is_contained(numbers, i)) {
+      if (!layer)
+        return llvm::createStringError("layer \"" + layers[i].name +
+                                       "\" is not one of the model");
+    } else if (layer && stages[layers[i].stage].block != block) {
+      input.others.push_back(layer);
+    }
+  }
+  for (unsigned number : numbers)
+    input.layers.push_back(floatModel->findLayer(operations[number]));
+
+  func::FuncOp entry = findEntry(*floatModule);
+  for (auto [i, states] : llvm::enumerate(blockInputs)) {
+    BlockLossInput::Batch &batch = input.batches.emplace_back();
+    batch.target = reference[i][*target];
+    for (auto [number, sizes] : llvm::enumerate(inputSizes[i])) {
+      batch.states[entry.getArgument(number)] = nullptr;
+      batch.sizes[entry.getArgument(number)] = sizes;
+    }
+    for (auto [value, state] : llvm::zip_equal(from.live, states)) {
+      Value original = floatModel->find(value);
+      if (!original)
+        return llvm::createStringError(
+            "an input of the block is not a result of an operator of the "
+            "model");
+      batch.states[original] = state;
+      batch.sizes[original] = state->dims;
+    }
+  }
+  return std::move(input);
+}
+
+/// What the float model computes was found by names, so it is compared with
+/// what the block computes, for one batch and the weights of now.
+llvm::Error CompiledBlockRunner::checkLoss(unsigned block,
+                                           ArrayRef<unsigned> numbers,
+                                           CompiledBlockLoss &loss,
+                                           ArrayRef<float> target) {
+  ArrayRef<Cut> cuts = analysis->getCuts();
+  const Cut &from = cuts[findBlockBegin(block)];
+  const Cut &to = cuts[findBlockBegin(block + 1)];
+  Piece piece = outlinePiece(*analysis, from, to, /*withInputChecks=*/false);
+  if (llvm::Error error = pieces.prepare(piece))
+    return error;
+  States states = blockInputs.front();
+  if (llvm::Error error = runPiece(piece, from, to, 0, states))
+    return error;
+  std::vector<char> buffer;
+  double expected = 0, power = 0;
+  for (auto [value, state] : llvm::zip_equal(to.live, states)) {
+    if (isa<BlockArgument>(value) || !getElementTypeOrSelf(value).isF32())
+      continue;
+    llvm::Expected<ArrayRef<char>> bytes = store.read(*state, buffer);
+    if (!bytes)
+      return bytes.takeError();
+    ArrayRef<float> values(reinterpret_cast<const float *>(bytes->data()),
+                           bytes->size() / sizeof(float));
+    for (auto [x, y] : llvm::zip_equal(values, target)) {
+      expected += (double(x) - y) * (double(x) - y);
+      power += double(y) * y;
+    }
+  }
+  std::vector<std::vector<float>> weights, gradients;
+  for (unsigned number : numbers) {
+    weights.push_back(pieces.getWeight(operations[number]));
+    gradients.emplace_back(weights.back().size());
+  }
+  SmallVector<ArrayRef<float>> weightRefs(weights.begin(), weights.end());
+  SmallVector<MutableArrayRef<float>> gradientRefs(gradients.begin(),
+                                                   gradients.end());
+  llvm::Expected<double> got = loss.compute({0}, weightRefs, gradientRefs);
+  if (!got)
+    return got.takeError();
+  // Products of bf16 differ by the order of their sums, too.
+  double difference = std::abs(*got * target.size() - expected);
+  if (!(difference <= 0.25 * expected + 1e-4 * power))
+    return llvm::createStringError(
+        "its operators in the model compute something else");
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<BlockLoss>>
+CompiledBlockRunner::createLoss(unsigned block, ArrayRef<unsigned> layers) {
+  if (llvm::Error error = checkKept(block))
+    return error;
+  if (!options.keepReference)
+    return llvm::createStringError("the float model was not kept");
+  if (llvm::Error error = advanceReference(findBlockBegin(block + 1)))
+    return error;
+  llvm::Expected<BlockLossInput> input = describeLoss(block, layers);
+  if (!input)
+    return input.takeError();
+  StateStore::TensorRef firstTarget = input->batches.front().target;
+  auto loss =
+      std::make_unique<CompiledBlockLoss>(std::move(*input), pieces, store);
+  llvm::Expected<StringRef> text = loss->prepare(/*batch=*/0);
+  if (!text)
+    return text.takeError();
+  if (checkedLosses.insert(*text).second) {
+    std::vector<char> buffer;
+    llvm::Expected<ArrayRef<char>> target = store.read(*firstTarget, buffer);
+    if (!target)
+      return target.takeError();
+    if (llvm::Error error =
+            checkLoss(block, layers, *loss,
+                      ArrayRef(reinterpret_cast<const float *>(target->data()),
+                               target->size() / sizeof(float))))
+      return error;
+  }
+  return std::unique_ptr<BlockLoss>(std::move(loss));
+}
+
 FailureOr<std::unique_ptr<BlockRunner>>
 nibble::createCompiledBlockRunner(ModuleOp module, OpenSamplesFn openSamples,
-                                  const BlockRunnerOptions &options) {
+                                  const BlockRunnerOptions &options,
+                                  ModuleOp floatModel) {
   auto runner = std::make_unique<CompiledBlockRunner>(options);
-  if (failed(runner->initialize(module, openSamples)))
+  if (failed(runner->initialize(module, openSamples, floatModel)))
     return failure();
   return std::unique_ptr<BlockRunner>(std::move(runner));
 }

@@ -122,6 +122,13 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
                     gptq.dampPercent, gptq.dampIncrement, gptq.blockSize,
                     gptq.activationOrder, gptq.staticGroups, gptq.groupAware)
           .str();
+  const quantizer::AutoRoundOptions &autoRound = options.autoRound;
+  quantize.autoRound =
+      llvm::formatv("iterations={0} batch-size={1} learning-rate={2:f17} "
+                    "learn-range={3} start={4} seed={5}",
+                    autoRound.iterations, options.batchSize, autoRound.rate,
+                    autoRound.learnRange, options.roundingStart, options.seed)
+          .str();
 }
 
 void Compiler::setStaticOptions(StaticPipelineOptions &quantize) const {
@@ -154,10 +161,13 @@ Compiler::makeBlockRunner(ModuleOp module,
     samples.samples = options.samples;
     samples.window = options.window;
     samples.batch = chooseBatch(inputs, options.window);
+    if (runnerOptions.maxBatch)
+      samples.batch = std::min<int64_t>(samples.batch, runnerOptions.maxBatch);
     return calibration::SampleReader::open(options.data, std::move(inputs),
                                            samples);
   };
-  return createCompiledBlockRunner(module, openSamples, runnerOptions);
+  return createCompiledBlockRunner(module, openSamples, runnerOptions,
+                                   floatModel ? floatModel.get() : ModuleOp());
 }
 
 LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
@@ -198,6 +208,9 @@ LogicalResult Compiler::runPhase(ModuleOp module, Phase phase) {
     break;
   }
   case Phase::Nibble:
+    // Methods that learn derive the operators as they are here.
+    if (!options.data.empty())
+      floatModel = module.clone();
     buildNibblePipeline(passes);
     break;
   case Phase::Quantized: {

@@ -9,6 +9,7 @@
 #include "PieceRunner.h"
 
 #include "nibble/Dialect/Nibble/IR/ConstantData.h"
+#include "nibble/Dialect/Nibble/Transforms/WeightQuantization.h"
 #include "nibble/Pipelines/Compiler.h"
 #include "nibble/Quantizer/Packing.h"
 #include "nibble/Support/Progress.h"
@@ -22,18 +23,19 @@ using nibble::calibration::StateStore;
 /// Pieces that are kept compiled. A decoder needs about six.
 static constexpr size_t maxCompiled = 16;
 
-llvm::Expected<CompiledModel *> PieceRunner::compile(const Piece &piece) {
+llvm::Expected<CompiledModel *> PieceRunner::compile(ModuleOp original,
+                                                     const std::string &text,
+                                                     Phase reached) {
   auto found = llvm::find_if(
-      compiled, [&](const auto &entry) { return entry.first == piece.text; });
+      compiled, [&](const auto &entry) { return entry.first == text; });
   if (found != compiled.end()) {
     compiled.splice(compiled.begin(), compiled, found);
     return compiled.front().second.get();
   }
-  OwningOpRef<ModuleOp> module = piece.module.get().clone();
+  OwningOpRef<ModuleOp> module = original.clone();
   MLIRContext *context = module->getContext();
-  (*module)->setAttr(
-      phaseAttrName,
-      StringAttr::get(context, stringifyPhase(Phase::Quantized)));
+  (*module)->setAttr(phaseAttrName,
+                     StringAttr::get(context, stringifyPhase(reached)));
   CompileOptions options;
   options.compileTo = Phase::LLVM;
   options.threads = threads;
@@ -54,7 +56,7 @@ llvm::Expected<CompiledModel *> PieceRunner::compile(const Piece &piece) {
   if (!model)
     return llvm::createStringError(
         "a part of the model could not be compiled to run on the samples");
-  compiled.push_front({piece.text, std::move(model)});
+  compiled.push_front({text, std::move(model)});
   if (compiled.size() > maxCompiled)
     compiled.pop_back();
   return compiled.front().second.get();
@@ -63,19 +65,11 @@ llvm::Expected<CompiledModel *> PieceRunner::compile(const Piece &piece) {
 /// Weights of layers go to panels, everything else is passed as it lies in its
 /// file, if it is aligned there.
 llvm::Error PieceRunner::prepareConstant(const Piece::Argument &argument,
-                                         Type type, const Weights &own,
+                                         Type type, ArrayRef<float> replacement,
                                          Constant &result) {
   auto shaped = cast<RankedTensorType>(type);
   Operation *user = argument.constant->getOwner();
   auto layer = dyn_cast<QuantizableOpInterface>(user);
-  bool isWeight = layer && &layer.getWeightOperand() == argument.constant;
-  ArrayRef<float> replacement;
-  if (isWeight) {
-    if (auto found = replaced.find(user); found != replaced.end())
-      replacement = found->second;
-    if (auto found = own.find(user); found != own.end())
-      replacement = found->second;
-  }
   FailureOr<ConstantData> data = ConstantData::get(argument.constant->get());
   if (failed(data))
     return llvm::createStringError("a constant can't be read");
@@ -115,22 +109,55 @@ llvm::Error PieceRunner::prepareConstant(const Piece::Argument &argument,
   return llvm::Error::success();
 }
 
+std::vector<float> PieceRunner::getWeight(QuantizableOpInterface op) const {
+  if (auto found = replaced.find(op); found != replaced.end())
+    return found->second;
+  FailureOr<LayerWeight> weight = readWeight(op);
+  if (failed(weight))
+    return {};
+  const quantizer::WeightView &view = weight->view;
+  std::vector<float> values(view.rows * view.cols);
+  quantizer::copyTile(view, 0, view.rows, 0, view.cols, values.data());
+  return values;
+}
+
 llvm::Error PieceRunner::prepare(const Piece &piece, const Weights &own) {
+  return prepare(piece, [&](Operation *op) -> ArrayRef<float> {
+    if (auto found = own.find(op); found != own.end())
+      return found->second;
+    if (auto found = replaced.find(op); found != replaced.end())
+      return found->second;
+    return {};
+  });
+}
+
+llvm::Error PieceRunner::prepareOriginal(const Piece &piece) {
+  return prepare(piece, [](Operation *) { return ArrayRef<float>(); });
+}
+
+llvm::Error PieceRunner::prepare(const Piece &piece, FindWeightFn findWeight) {
   constants.clear();
   current = nullptr;
   if (!piece.module)
     return llvm::Error::success();
-  llvm::Expected<CompiledModel *> model = compile(piece);
+  llvm::Expected<CompiledModel *> model =
+      compile(*piece.module, piece.text, Phase::Quantized);
   if (!model)
     return model.takeError();
   current = *model;
   auto function = *piece.module.get().getOps<func::FuncOp>().begin();
   constants.resize(piece.arguments.size());
-  for (auto [i, argument] : llvm::enumerate(piece.arguments))
-    if (argument.constant)
-      if (llvm::Error error = prepareConstant(
-              argument, function.getArgumentTypes()[i], own, constants[i]))
-        return error;
+  for (auto [i, argument] : llvm::enumerate(piece.arguments)) {
+    if (!argument.constant)
+      continue;
+    Operation *user = argument.constant->getOwner();
+    auto layer = dyn_cast<QuantizableOpInterface>(user);
+    bool isWeight = layer && &layer.getWeightOperand() == argument.constant;
+    if (llvm::Error error = prepareConstant(
+            argument, function.getArgumentTypes()[i],
+            isWeight ? findWeight(user) : ArrayRef<float>(), constants[i]))
+      return error;
+  }
   return llvm::Error::success();
 }
 

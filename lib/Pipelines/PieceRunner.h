@@ -12,6 +12,7 @@
 #include "nibble/Calibration/StateStore.h"
 #include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
 #include "nibble/Execution/CompiledModel.h"
+#include "nibble/Pipelines/CompileOptions.h"
 #include <list>
 #include <string>
 #include <vector>
@@ -32,10 +33,20 @@ public:
     replaced[op].assign(weight.begin(), weight.end());
   }
   void dropWeight(mlir::Operation *op) { replaced.erase(op); }
+  /// The weight that a layer has now, [rows, columns]; empty if it can't be
+  /// read.
+  std::vector<float> getWeight(QuantizableOpInterface op) const;
 
   /// Compiles a piece and packs its weights; `own` go before those that were
   /// set. Nothing to do for an empty piece.
   llvm::Error prepare(const Piece &piece, const Weights &own = Weights());
+  /// The same with the weights of the model.
+  llvm::Error prepareOriginal(const Piece &piece);
+
+  /// Compiles a module that has reached a phase, equal ones (by `text`) once.
+  /// The pointer is valid until some other modules were compiled.
+  llvm::Expected<CompiledModel *>
+  compile(mlir::ModuleOp module, const std::string &text, Phase reached);
 
   /// Runs the piece that was prepared last. The results are valid until the
   /// next run of any piece.
@@ -55,8 +66,11 @@ private:
   };
 
   llvm::Error prepareConstant(const Piece::Argument &argument, mlir::Type type,
-                              const Weights &own, Constant &result);
-  llvm::Expected<CompiledModel *> compile(const Piece &piece);
+                              llvm::ArrayRef<float> replacement,
+                              Constant &result);
+  using FindWeightFn =
+      llvm::function_ref<llvm::ArrayRef<float>(mlir::Operation *)>;
+  llvm::Error prepare(const Piece &piece, FindWeightFn findWeight);
 
   unsigned threads;
   std::string compute;

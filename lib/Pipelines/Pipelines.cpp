@@ -101,6 +101,8 @@ void nibble::buildQuantizePipeline(
   add(passes,
       "nibble-search-scales{" + options.scales.getValue() + calibration + "}");
   add(passes,
+      "nibble-quantize-autoround{" + options.autoRound.getValue() + "}");
+  add(passes,
       "nibble-quantize-gptq{" + options.gptq.getValue() + calibration + "}");
   add(passes, llvm::formatv("nibble-quantize-rtn,nibble-quantize-hqq,"
                             "nibble-quantize-imatrix{{{0}},func.func("

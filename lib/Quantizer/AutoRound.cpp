@@ -9,6 +9,8 @@
 
 #include "nibble/Quantizer/AutoRound.h"
 #include "GroupParameters.h"
+#include "nibble/Quantizer/DenseMath.h"
+#include "nibble/Quantizer/Method.h"
 #include "nibble/Quantizer/RTN.h"
 #include "nibble/Support/Parallel.h"
 #include <algorithm>
@@ -20,11 +22,13 @@ using namespace nibble::quantizer;
 struct RoundingLearner::Group {
   int64_t begin, length;
   GroupParameters parameters;
-  float low, high;
+  float low, high, unit;
 
   /// Rounded w / s + v before it is clamped to [low, high].
   float round(float weight, float offset) const {
-    return std::nearbyint(weight / parameters.scale + offset);
+    // Only numbers of this size have digits behind the point.
+    float place = std::clamp(weight / unit, -0x1p21f, 0x1p21f) + offset;
+    return place + roundingConstant - roundingConstant;
   }
   float clamp(float code) const { return std::clamp(code, low, high); }
 };
@@ -38,6 +42,10 @@ llvm::Error AutoRoundOptions::verify() const {
       return llvm::createStringError(
           "expected a learning rate between 0 and 1, got " +
           std::to_string(value));
+  if (!(startMargin > 0 && startMargin <= 0.5))
+    return llvm::createStringError(
+        "expected a start margin above 0 and at most 0.5, got " +
+        std::to_string(startMargin));
   return llvm::Error::success();
 }
 
@@ -104,6 +112,61 @@ RoundingLearner::create(const WeightView &weight,
   return result;
 }
 
+/// The range of a group from which `getParameters` makes this scale and zero.
+/// Of a symmetric one the side that has the larger weights sets the scale.
+static std::pair<float, float> getRange(const QuantizationScheme &scheme,
+                                        GroupParameters parameters, float min,
+                                        float max) {
+  double scale = parameters.scale;
+  if (!scheme.symmetric)
+    return {
+        static_cast<float>(-parameters.zero * scale),
+        static_cast<float>((scheme.getMaxCode() - parameters.zero) * scale)};
+  int zero = scheme.getSymmetricZero();
+  double steps = scheme.scaleRule == ScaleRule::SignedMax   ? -zero
+                 : scheme.scaleRule == ScaleRule::FullRange ? zero - 0.5
+                                                            : zero - 1;
+  double end = scale * steps;
+  bool highest =
+      scheme.scaleRule == ScaleRule::SignedMax ? end > 0 : max > -min;
+  float size = static_cast<float>(std::abs(end));
+  // Equal sides would both have to shrink before the scale does.
+  float other = std::min(highest ? -min : max, 0.999f * size);
+  return highest ? std::pair(-other, size) : std::pair(-size, other);
+}
+
+void RoundingLearner::startAt(const QuantizedWeight &start) {
+  float slack = static_cast<float>(0.5 - options.startMargin);
+  units = start.scales;
+  parallelFor(rows, 16, threads, [&](int64_t first, int64_t last) {
+    for (int64_t at = first * groups; at < last * groups; ++at) {
+      int zero = start.zeros.empty() ? scheme.getSymmetricZero()
+                                     : int(start.zeros[at]);
+      std::tie(minima[at], maxima[at]) =
+          getRange(scheme, {start.scales[at], zero}, minima[at], maxima[at]);
+      Group group = getGroup(at / groups, at % groups);
+      for (int64_t i = group.begin; i < group.begin + group.length; ++i) {
+        // What the largest codes stand for has no end.
+        float code = static_cast<float>(int(start.codes[i]) - zero);
+        float place = weight[i] / group.unit;
+        float from = code == group.low ? place : code - slack;
+        float to = code == group.high ? place : code + slack;
+        weight[i] = group.unit * std::max(std::min(place, to), from);
+      }
+    }
+  });
+}
+
+llvm::Expected<RoundingLearner>
+RoundingLearner::createFrom(const WeightView &weight,
+                            const QuantizedWeight &start,
+                            const AutoRoundOptions &options, unsigned threads) {
+  auto learner = create(weight, start.scheme, options, threads);
+  if (learner)
+    learner->startAt(start);
+  return learner;
+}
+
 RoundingLearner::Group RoundingLearner::getGroup(int64_t row,
                                                  int64_t group) const {
   int64_t at = row * groups + group, begin = group * groupLength;
@@ -113,6 +176,7 @@ RoundingLearner::Group RoundingLearner::getGroup(int64_t row,
   result.parameters = getParameters(scheme, minima[at] * now.low[at],
                                     maxima[at] * now.high[at]);
   std::tie(result.low, result.high) = getLimits(scheme, result.parameters.zero);
+  result.unit = units.empty() ? result.parameters.scale : units[at];
   return result;
 }
 
@@ -141,7 +205,8 @@ void RoundingLearner::stepGroup(int64_t row, int64_t g, const float *gradient,
     float clamped = group.clamp(code);
     double slope = gradient[i];
     if (code == clamped) {
-      byScale += slope * (clamped - weight[i] / scale);
+      byScale +=
+          slope * (units.empty() ? clamped - weight[i] / scale : clamped);
       float offset = now.offsets[i] - rate * sign(slope * scale);
       now.offsets[i] = std::clamp(offset, -0.5f, 0.5f);
     } else {
@@ -212,3 +277,47 @@ llvm::Error RoundingLearner::quantize(QuantizedWeight &result) const {
   });
   return llvm::Error::success();
 }
+
+//===----------------------------------------------------------------------===//
+// The method of a single layer
+//===----------------------------------------------------------------------===//
+
+/// Without the rest of the model: least error of the layer's own outputs, which
+/// is tr(d H d^T) for the error d of the weight.
+static llvm::Error learnLayer(const MethodInput &input,
+                              QuantizedWeight &result) {
+  int64_t rows = input.weight.rows, cols = input.weight.cols;
+  auto learner = RoundingLearner::create(input.weight, input.scheme,
+                                         AutoRoundOptions(), input.threads);
+  if (!learner)
+    return learner.takeError();
+  std::vector<float> weight(rows * cols), error(rows * cols),
+      gradient(rows * cols);
+  copyTile(input.weight, 0, rows, 0, cols, weight.data());
+  double best = std::numeric_limits<double>::infinity();
+  for (unsigned i = 0; i <= AutoRoundOptions().iterations; ++i) {
+    learner->dequantize(error);
+    for (auto [e, w] : llvm::zip_equal(error, weight))
+      e -= w;
+    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    addProduct({error.data(), rows, cols, cols},
+               {input.hessian.data(), cols, cols, cols},
+               {gradient.data(), rows, cols, cols}, /*upperOnly=*/false,
+               input.threads);
+    double loss = 0;
+    for (auto [e, g] : llvm::zip_equal(error, gradient))
+      loss += static_cast<double>(e) * g;
+    if (loss < best) {
+      best = loss;
+      learner->keep();
+    }
+    learner->step(gradient);
+  }
+  learner->restore();
+  return learner->quantize(result);
+}
+
+static const Method autoRoundMethod = {
+    "autoround", "roundings learned on what blocks compute; needs samples",
+    RoundingLearner::supports, learnLayer, /*needsHessian=*/true};
+static RegisterMethod registerAutoRound(autoRoundMethod);

@@ -35,6 +35,7 @@
 #include "llvm/ADT/Sequence.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,27 @@ struct BlockRunnerOptions {
   unsigned threads = 0;
   /// How products are computed, as in `--compute`: f32 or bf16.
   std::string compute = "f32";
+  /// Keep the states of the float model at the begin of a block, too, for
+  /// `createLoss`. Implies `keepBlockInputs`.
+  bool keepReference = false;
+  /// At most so many samples run together; 0: as many as are fast.
+  unsigned maxBatch = 0;
+};
+
+/// How far the results of a block, from inputs that the layers before it gave
+/// with their weights of now, are from those of the float model: the sum of
+/// squared differences, and its derivatives by the weights of some layers.
+class BlockLoss {
+public:
+  virtual ~BlockLoss();
+
+  /// The loss over some batches with weights [rows, columns] for the layers,
+  /// divided by the number of elements of the results. `gradients`, one for
+  /// each layer, are overwritten with derivatives up to a positive factor.
+  virtual llvm::Expected<double>
+  compute(llvm::ArrayRef<unsigned> batches,
+          llvm::ArrayRef<llvm::ArrayRef<float>> weights,
+          llvm::ArrayRef<llvm::MutableArrayRef<float>> gradients) = 0;
 };
 
 /// Runs a model stage by stage over all samples. States are kept for one place
@@ -154,6 +176,16 @@ public:
   virtual llvm::Error runBlock(unsigned block,
                                llvm::ArrayRef<WeightReplacement> replacements,
                                ResultFn consume) = 0;
+
+  /// With `keepReference`: the loss of the block of the stage that was run
+  /// last, by the weights of `layers` of it, in this order. Runs the float
+  /// model to the end of the block. Valid until the next block is reached.
+  ///
+  /// Error: a derivative is not known, or the float model is not there in a
+  /// form that has derivatives; the text says which operator or why. The runner
+  /// can be used after it.
+  virtual llvm::Expected<std::unique_ptr<BlockLoss>>
+  createLoss(unsigned block, llvm::ArrayRef<unsigned> layers);
 };
 
 } // namespace nibble::calibration

@@ -10,6 +10,7 @@
 #define NIBBLE_PIPELINES_COMPILEOPTIONS_H
 
 #include "mlir/Support/LLVM.h"
+#include "nibble/Quantizer/AutoRound.h"
 #include "nibble/Quantizer/GPTQ.h"
 #include "nibble/Quantizer/ScaleMethods.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -78,6 +79,12 @@ struct CompileOptions {
   quantizer::AWQOptions awq;
   /// A number from 0 to 1, or "auto".
   std::string smoothQuantAlpha = "0.5";
+  quantizer::AutoRoundOptions autoRound;
+  /// Of autoround: samples of a step, the codes to begin with (gptq or rtn),
+  /// and of the order of the samples.
+  unsigned batchSize = 8;
+  std::string roundingStart = "gptq";
+  uint64_t seed = 42;
   /// Statistics that nibble-calibrate wrote.
   std::string calibrationFile;
   /// Codes of activations with static scales, as ONNX Runtime's quantizer calls

@@ -26,11 +26,15 @@ using OpenSamplesFn = llvm::function_ref<
 /// for this machine, and runs it on the samples, which are read once. Pieces
 /// that differ in weights only are compiled once.
 ///
+/// `floatModel` is the same model in phase `onnx`, if it is there: losses are
+/// derived from it, and it is not changed.
+///
 /// Errors, reported at the module: no layer that could be quantized; samples
 /// that can't be read.
 mlir::FailureOr<std::unique_ptr<calibration::BlockRunner>>
 createCompiledBlockRunner(mlir::ModuleOp module, OpenSamplesFn openSamples,
-                          const calibration::BlockRunnerOptions &options);
+                          const calibration::BlockRunnerOptions &options,
+                          mlir::ModuleOp floatModel = {});
 
 /// How many samples of a model with these inputs are run together, if its first
 /// dimension is open: so many that products have many rows, but values between

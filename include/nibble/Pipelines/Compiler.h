@@ -68,6 +68,8 @@ private:
   void setStaticOptions(StaticPipelineOptions &quantize) const;
 
   mlir::MLIRContext *context;
+  /// With samples: the module at the end of phase `onnx`.
+  mlir::OwningOpRef<mlir::ModuleOp> floatModel;
   CompileOptions options;
   PassManagerSetup setup;
   mlir::TimingScope noTiming;

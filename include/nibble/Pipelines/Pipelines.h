@@ -75,6 +75,10 @@ struct QuantizePipelineOptions
       llvm::cl::desc("options of awq and smoothquant, as of the pass "
                      "nibble-quantize-blocks"),
       llvm::cl::init("")};
+  Option<std::string> autoRound{
+      *this, "autoround",
+      llvm::cl::desc("options of the pass nibble-quantize-autoround"),
+      llvm::cl::init("")};
   Option<bool> allowUnfused{
       *this, "allow-unfused",
       llvm::cl::desc("unfused weights are a remark, not an error"),

@@ -34,6 +34,8 @@ struct AutoRoundOptions {
   double rate = 0, rangeRate = 0;
   /// Learn the ranges too.
   bool learnRange = true;
+  /// In steps of the codes: see RoundingLearner::createFrom.
+  double startMargin = 0.25;
 
   /// Says which option is out of range.
   llvm::Error verify() const;
@@ -51,6 +53,15 @@ public:
   static llvm::Expected<RoundingLearner>
   create(const WeightView &weight, const QuantizationScheme &scheme,
          const AutoRoundOptions &options, unsigned threads = 0);
+
+  /// The same, from the codes, scales and zeros that another method chose for
+  /// `weight`. A weight counts as the nearest one that lies `startMargin`
+  /// inside of what its code stands for, and the width of a range then changes
+  /// what codes stand for, not the codes: they are those of `start` until a
+  /// step changes their rounding. `start` has no group index.
+  static llvm::Expected<RoundingLearner>
+  createFrom(const WeightView &weight, const QuantizedWeight &start,
+             const AutoRoundOptions &options, unsigned threads = 0);
 
   /// Writes the values of the codes that the parameters now give to `out`
   /// [rows, cols].
@@ -77,6 +88,7 @@ private:
     std::vector<float> low, high; ///< [rows, groups], parts of the range.
   };
   struct Group;
+  void startAt(const QuantizedWeight &start);
   Group getGroup(int64_t row, int64_t group) const;
   void stepGroup(int64_t row, int64_t group, const float *gradient, float rate,
                  float rangeRate);
@@ -86,6 +98,9 @@ private:
   unsigned threads = 0, steps = 0;
   int64_t rows = 0, cols = 0, groups = 0, groupLength = 0;
   std::vector<float> weight;
+  /// Of each group: what weights are divided by before they are rounded; empty
+  /// if that is its scale.
+  std::vector<float> units;
   /// Smallest and largest weight of each group, zero in between.
   std::vector<float> minima, maxima;
   Parameters now, kept;

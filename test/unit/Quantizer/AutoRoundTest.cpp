@@ -131,6 +131,40 @@ TEST_F(AutoRoundTest, LearnsLessErrorThanNearest) {
   EXPECT_LT(ratios / 6, 0.85);
 }
 
+/// Codes that no rounding of the weight gives, as those of GPTQ.
+TEST_F(AutoRoundTest, BeginsWithTheCodesOfAStart) {
+  std::vector<float> weight = makeNormal(rows * cols);
+  std::vector<double> hessian = makeHessian(0.9);
+  for (bool symmetric : {true, false})
+    for (ScaleRule rule :
+         {ScaleRule::AbsMax, ScaleRule::SignedMax, ScaleRule::FullRange}) {
+      QuantizationScheme scheme = makeScheme(4, symmetric);
+      scheme.scaleRule = symmetric ? rule : ScaleRule::AbsMax;
+      QuantizedWeight start(scheme, rows, cols), learned(scheme, rows, cols);
+      WeightView view =
+          WeightView::rowMajor(test::getBytes(weight), rows, cols);
+      ASSERT_EQ(llvm::toString(quantizeRTN(view, scheme, start.codes,
+                                           start.scales, start.zeros)),
+                "");
+      for (size_t i = 0; i < start.codes.size(); i += 3)
+        start.codes[i] = std::min(start.codes[i] + int(i % 4), 15);
+      for (float &scale : start.scales)
+        scale = roundToScaleType(scale * 0.9f, scheme.scaleType);
+      RoundingLearner learner =
+          llvm::cantFail(RoundingLearner::createFrom(view, start, {}));
+      ASSERT_EQ(llvm::toString(learner.quantize(learned)), "");
+      EXPECT_EQ(learned.codes, start.codes);
+      EXPECT_EQ(learned.scales, start.scales);
+      EXPECT_EQ(learned.zeros, start.zeros);
+      std::vector<float> values(rows * cols), expected(rows * cols);
+      learner.dequantize(values);
+      dequantize(start, expected);
+      EXPECT_EQ(values, expected);
+      EXPECT_LT(learn(learner, weight, hessian, 200),
+                0.9 * getLoss(expected, weight, hessian));
+    }
+}
+
 TEST_F(AutoRoundTest, RangesShrinkWhereOutliersDoNotMatter) {
   std::vector<float> weight = makeNormal(rows * cols);
   std::vector<double> hessian(cols * cols, 0.0);

@@ -446,6 +446,67 @@ def NibbleQuantizeGPTQPass : Pass<"nibble-quantize-gptq", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::NibbleDialect"];
 }
 
+def NibbleQuantizeAutoRoundPass
+    : Pass<"nibble-quantize-autoround", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights with roundings learned on blocks";
+  let description = [{
+    Serves requests with method `autoround` block by block, on samples. The
+    codes of a block begin as those of GPTQ, or rounded to nearest. Then sign
+    gradient descent learns for each weight how it is rounded, and for each
+    group how wide its range is (see Quantizer/AutoRound.h), so that the block
+    computes what the float model computes there, from the inputs that the
+    quantized blocks before it give. The derivatives are those that
+    `onnx-build-gradient` writes for the block's operators.
+
+    A block whose derivatives are not known keeps the codes that it began with,
+    and a warning says which operator has none. Layers of methods that need no
+    data are served on the way, and the blocks behind them learn with their
+    codes.
+
+    Before:
+    ```mlir
+    %w = nibble.constant #w : tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "autoround", ...}}
+    ```
+    After:
+    ```mlir
+    %codes = nibble.constant #codes : tensor<10x32xi8>
+    %scales = nibble.constant #scales : tensor<10x2xf16>
+    %zeros = nibble.constant #zeros : tensor<10x2xi8>
+    %w = nibble.dequantize %codes, %scales zeros %zeros {scheme = #nibble.scheme<int4,
+        group = 32, scale = f16, zero = integer, packing = rows>, transpose}
+      : (tensor<10x32xi8>, tensor<10x2xf16>, tensor<10x2xi8>) -> tensor<64x10xf32>
+    %y = nibble.matmul %x weight(%w) {...}
+    ```
+  }];
+  let options = [
+    Option<"iterations", "iterations", "unsigned", /*default=*/"200",
+           "Steps of a block; 0: the codes of the start">,
+    Option<"batchSize", "batch-size", "unsigned", /*default=*/"8",
+           "Samples of a step">,
+    Option<"learningRate", "learning-rate", "double", /*default=*/"0",
+           "Length of the first step, which falls to 0; 0: 1 / iterations">,
+    Option<"rangeLearningRate", "range-learning-rate", "double",
+           /*default=*/"0", "The same of the ranges; 0: as learning-rate">,
+    Option<"learnRange", "learn-range", "bool", /*default=*/"true",
+           "Learn the ranges of groups, too">,
+    Option<"start", "start", "std::string", /*default=*/"\"gptq\"",
+           "What the codes are before the first step: gptq or rtn">,
+    Option<"seed", "seed", "uint64_t", /*default=*/"42",
+           "Of the order of the samples">
+  ];
+  let statistics = [
+    Statistic<"numWeightsQuantized", "num-weights-quantized",
+              "Weights that were quantized">,
+    Statistic<"numBlocksLearned", "num-blocks-learned",
+              "Blocks whose roundings were learned">,
+    Statistic<"numFallbacks", "num-fallbacks",
+              "Blocks that kept the codes of the start">,
+    Statistic<"bytesSaved", "bytes-saved", "Bytes saved by quantization">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
 def NibbleFoldScalesPass : Pass<"nibble-fold-scales", "::mlir::func::FuncOp"> {
   let summary = "Fold scales of input channels into weights and activations";
   let description = [{

@@ -163,6 +163,26 @@ struct CommandLine {
   cl::opt<std::string> config{
       "config", cl::desc("rules that say per layer what to do (YAML)"),
       cl::value_desc("FILE"), cl::cat(quantization)};
+  cl::opt<std::string> budget{
+      "budget",
+      cl::desc("auto: bits per quantized weight, scales counted (4.25bpw), or "
+               "size of all weights (60MB)"),
+      cl::value_desc("SIZE"), cl::cat(quantization)};
+  cl::opt<std::string> maxError{
+      "max-error",
+      cl::desc("auto: the smallest size with at most this error, a part of the "
+               "outputs' power (0.01, or 20dB)"),
+      cl::value_desc("X"), cl::cat(quantization)};
+  cl::opt<std::string> candidates{
+      "candidates",
+      cl::desc("auto: schemes to choose from, each as NAME or NAME:GROUP, with "
+               "commas between them (default: integers of 2, 3, 4, 5, 6 and 8 "
+               "bits, as far as the method takes them)"),
+      cl::value_desc("LIST"), cl::cat(quantization)};
+  cl::opt<std::string> writeConfig{
+      "write-config",
+      cl::desc("write what each layer is to become as rules for --config"),
+      cl::value_desc("FILE"), cl::cat(quantization)};
   cl::opt<std::string> calibration{
       "calibration",
       cl::desc("statistics that nibble-calibrate wrote, for W8A8 and for "
@@ -372,13 +392,18 @@ llvm::Expected<CompileOptions> CommandLine::getOptions() const {
   if (symmetric && asymmetric)
     return llvm::createStringError(
         "--symmetric and --asymmetric exclude each other: give one of them");
-  options.symmetric = !asymmetric;
+  // At few bits zero points are worth their place.
+  options.symmetric = quantize == "auto" ? symmetric : !asymmetric;
   options.scaleRule = scaleRule;
   options.outlierThreshold = outlierThreshold;
   options.scaleType = scaleType;
   options.doubleQuant = doubleQuant;
   options.head = head;
   options.configFile = config;
+  options.budget = budget;
+  options.maxError = maxError;
+  options.candidates = candidates;
+  options.writeConfigFile = writeConfig;
   options.allowUnfused = allowUnfused;
   options.calibrationFile = calibration;
   options.awq.points = awqPoints;

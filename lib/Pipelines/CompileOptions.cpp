@@ -12,6 +12,7 @@
 #include "nibble/Quantizer/Outliers.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/Report.h"
+#include "nibble/Support/SchemeChoice.h"
 #include "nibble/Target/CpuTarget.h"
 #include "nibble/Target/CudaTarget.h"
 #include "llvm/ADT/STLExtras.h"
@@ -90,6 +91,34 @@ static llvm::Error checkChoice(StringRef option, StringRef value,
                                  llvm::join(choices, ", "));
 }
 
+static llvm::Error checkChoiceOptions(const CompileOptions &options) {
+  bool isOpen = options.quantize == "auto" || options.head == "auto";
+  bool hasLimit = !options.budget.empty() || !options.maxError.empty();
+  if (!options.budget.empty() && !options.maxError.empty())
+    return llvm::createStringError("--budget and --max-error exclude each "
+                                   "other: give one of them");
+  if (isOpen && !hasLimit)
+    return llvm::createStringError(
+        "the scheme auto needs a limit: give --budget=4.25bpw, --budget=60MB "
+        "or --max-error=0.01, with numbers of your own");
+  // Rules may ask for it, too.
+  if (hasLimit && !isOpen && options.configFile.empty())
+    return llvm::createStringError(
+        "--budget and --max-error are for --quantize=auto");
+  if (!options.budget.empty())
+    if (llvm::Expected<Budget> budget = Budget::parse(options.budget); !budget)
+      return llvm::createStringError("--budget: " +
+                                     llvm::toString(budget.takeError()));
+  if (!options.maxError.empty())
+    if (llvm::Expected<double> error = parseMaxError(options.maxError); !error)
+      return llvm::createStringError("--max-error: " +
+                                     llvm::toString(error.takeError()));
+  if (auto candidates = parseCandidates(options.candidates); !candidates)
+    return llvm::createStringError("--candidates: " +
+                                   llvm::toString(candidates.takeError()));
+  return llvm::Error::success();
+}
+
 /// Names that belong to the quantizer, which has the messages for them.
 static llvm::Error checkQuantization(const CompileOptions &options) {
   using namespace quantizer;
@@ -106,6 +135,8 @@ static llvm::Error checkQuantization(const CompileOptions &options) {
   if (llvm::Error error = methods->verify())
     return llvm::createStringError("--method: " +
                                    llvm::toString(std::move(error)));
+  if (llvm::Error error = checkChoiceOptions(options))
+    return error;
   if (options.scaleRule != "default" && !symbolizeScaleRule(options.scaleRule))
     return llvm::createStringError("unknown value '" + options.scaleRule +
                                    "' of --scale-rule: expected absmax, mse, "

@@ -15,6 +15,7 @@
 #include "nibble/Calibration/WindowRows.h"
 #include "nibble/Dialect/Nibble/Transforms/BlockAnalysis.h"
 #include "nibble/Dialect/Nibble/Transforms/OutlinePiece.h"
+#include "nibble/Support/Progress.h"
 #include "nibble/Target/ModelInfo.h"
 #include "llvm/ADT/StringSet.h"
 #include <unistd.h>
@@ -55,23 +56,38 @@ public:
                        ResultFn consume) override;
   llvm::Expected<std::unique_ptr<BlockLoss>>
   createLoss(unsigned block, ArrayRef<unsigned> layers) override;
+  llvm::Error runVariants(ArrayRef<std::vector<unsigned>> variants,
+                          WeightFn makeWeight, OutputFn consume) override;
 
 private:
   using Cut = BlockAnalysis::Cut;
+  using Known = llvm::DenseMap<Value, StateStore::TensorRef>;
+
+  /// A run of the model that has weights of its own, if it is not that of
+  /// variant -1.
+  struct Branch {
+    int64_t variant;
+    std::vector<States> batches;
+  };
 
   LogicalResult prepareModule(ModuleOp original);
   void describe();
   llvm::Error readSamples(OpenSamplesFn openSamples);
   unsigned findBlockBegin(unsigned block) const;
+  llvm::Expected<Known> runPiece(const Piece &piece, const Cut &from,
+                                 const States &states, StringRef place);
   llvm::Error advance(unsigned toCut, RowsFn *consume);
-  llvm::Error runPiece(const Piece &piece, const Cut &from, const Cut &to,
-                       unsigned batch, States &states, Value wanted = {},
-                       StateStore::TensorRef *found = nullptr);
+  llvm::Expected<Known> advanceStates(const Piece &piece, const Cut &from,
+                                      const Cut &to, States &states,
+                                      StringRef place);
   llvm::Error advanceReference(unsigned toCut);
   llvm::Expected<BlockLossInput> describeLoss(unsigned block,
                                               ArrayRef<unsigned> layers);
   llvm::Error checkLoss(unsigned block, ArrayRef<unsigned> layers,
                         CompiledBlockLoss &loss, ArrayRef<float> target);
+  llvm::Error advanceBranch(Branch &branch, const Piece &piece, const Cut &from,
+                            const Cut &to);
+  llvm::Error consumeOutputs(const Branch &branch, OutputFn consume);
   llvm::Error consumeActivation(const BlockAnalysis::Stage &stage,
                                 const StateStore::Tensor &tensor,
                                 RowsFn consume);
@@ -246,12 +262,17 @@ LogicalResult CompiledBlockRunner::initialize(ModuleOp original,
   return success();
 }
 
+bool nibble::readsTokens(ArrayRef<ModelInput> inputs) {
+  return !inputs.empty() && (inputs.front().dtype == NIBBLE_INT64 ||
+                             inputs.front().dtype == NIBBLE_INT32);
+}
+
 int64_t nibble::chooseBatch(ArrayRef<ModelInput> inputs, int64_t window) {
   constexpr int64_t maxTokens = 2048, maxElements = 1 << 18, maxSamples = 64;
   if (inputs.empty())
     return 1;
   const ModelInput &first = inputs.front();
-  if (first.dtype == NIBBLE_INT64 || first.dtype == NIBBLE_INT32)
+  if (readsTokens(inputs))
     return std::max<int64_t>(1, maxTokens / std::max<int64_t>(window, 1));
   int64_t elements = 1;
   for (int64_t size : ArrayRef(first.dims).drop_front(!first.dims.empty()))
@@ -309,19 +330,17 @@ CompiledBlockRunner::consumeActivation(const BlockAnalysis::Stage &stage,
   return llvm::Error::success();
 }
 
-/// Brings the states of one batch from one cut to another with the piece that
-/// was prepared. `found` gets `wanted`, a value of the piece.
-llvm::Error CompiledBlockRunner::runPiece(const Piece &piece, const Cut &from,
-                                          const Cut &to, unsigned batch,
-                                          States &states, Value wanted,
-                                          StateStore::TensorRef *found) {
-  llvm::DenseMap<Value, StateStore::TensorRef> known;
+/// The values at the begin of a piece, and those that it computes.
+llvm::Expected<CompiledBlockRunner::Known>
+CompiledBlockRunner::runPiece(const Piece &piece, const Cut &from,
+                              const States &states, StringRef place) {
+  Known known;
   for (auto [value, state] : llvm::zip_equal(from.live, states))
     known[value] = state;
   llvm::Expected<ArrayRef<nibble_tensor>> results =
       pieces.run(piece, known, store);
   if (!results)
-    return llvm::createStringError("with " + places[batch] + ": " +
+    return llvm::createStringError("with " + place + ": " +
                                    llvm::toString(results.takeError()));
   for (auto [value, result] : llvm::zip_equal(piece.results, *results)) {
     llvm::Expected<StateStore::TensorRef> kept = store.add(result);
@@ -329,12 +348,22 @@ llvm::Error CompiledBlockRunner::runPiece(const Piece &piece, const Cut &from,
       return kept.takeError();
     known[value] = std::move(*kept);
   }
+  return known;
+}
+
+/// Brings the states of a batch from one cut to another; all values that the
+/// piece between them has.
+llvm::Expected<CompiledBlockRunner::Known>
+CompiledBlockRunner::advanceStates(const Piece &piece, const Cut &from,
+                                   const Cut &to, States &states,
+                                   StringRef place) {
+  llvm::Expected<Known> known = runPiece(piece, from, states, place);
+  if (!known)
+    return known.takeError();
   states.clear();
   for (Value value : to.live)
-    states.push_back(known.at(value));
-  if (wanted)
-    *found = known.at(wanted);
-  return llvm::Error::success();
+    states.push_back(known->at(value));
+  return known;
 }
 
 /// Brings all batches from the cut that was reached to `toCut`.
@@ -347,15 +376,14 @@ llvm::Error CompiledBlockRunner::advance(unsigned toCut, RowsFn *consume) {
   checkedInputs |= static_cast<bool>(piece.module);
   if (llvm::Error error = pieces.prepare(piece))
     return error;
-  for (auto [i, states] : llvm::enumerate(batches)) {
-    StateStore::TensorRef activation;
-    Value wanted = stage && consume ? stage->activation : Value();
-    if (llvm::Error error =
-            runPiece(piece, from, to, i, states, wanted, &activation))
-      return error;
-    if (!activation)
+  for (auto [states, place] : llvm::zip_equal(batches, places)) {
+    llvm::Expected<Known> known = advanceStates(piece, from, to, states, place);
+    if (!known)
+      return known.takeError();
+    if (!stage || !consume)
       continue;
-    if (llvm::Error error = consumeActivation(*stage, *activation, *consume))
+    if (llvm::Error error =
+            consumeActivation(*stage, *known->at(stage->activation), *consume))
       return error;
   }
   reached = toCut;
@@ -479,10 +507,12 @@ llvm::Error CompiledBlockRunner::advanceReference(unsigned toCut) {
                                /*withInputChecks=*/false);
     if (llvm::Error error = pieces.prepareOriginal(piece))
       return error;
-    for (auto [i, states] : llvm::enumerate(reference))
-      if (llvm::Error error =
-              runPiece(piece, cuts[referenceReached], cuts[next], i, states))
-        return error;
+    for (auto [states, place] : llvm::zip_equal(reference, places)) {
+      llvm::Expected<Known> known = advanceStates(piece, cuts[referenceReached],
+                                                  cuts[next], states, place);
+      if (!known)
+        return known.takeError();
+    }
     referenceReached = next;
   }
   return llvm::Error::success();
@@ -557,8 +587,10 @@ llvm::Error CompiledBlockRunner::checkLoss(unsigned block,
   if (llvm::Error error = pieces.prepare(piece))
     return error;
   States states = blockInputs.front();
-  if (llvm::Error error = runPiece(piece, from, to, 0, states))
-    return error;
+  llvm::Expected<Known> known =
+      advanceStates(piece, from, to, states, places.front());
+  if (!known)
+    return known.takeError();
   std::vector<char> buffer;
   double expected = 0, power = 0;
   for (auto [value, state] : llvm::zip_equal(to.live, states)) {
@@ -622,6 +654,122 @@ CompiledBlockRunner::createLoss(unsigned block, ArrayRef<unsigned> layers) {
       return error;
   }
   return std::unique_ptr<BlockLoss>(std::move(loss));
+}
+
+//===----------------------------------------------------------------------===//
+// Variants
+//===----------------------------------------------------------------------===//
+
+llvm::Error CompiledBlockRunner::advanceBranch(Branch &branch,
+                                               const Piece &piece,
+                                               const Cut &from, const Cut &to) {
+  for (auto [states, place] : llvm::zip_equal(branch.batches, places)) {
+    llvm::Expected<Known> known = advanceStates(piece, from, to, states, place);
+    if (!known)
+      return known.takeError();
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error CompiledBlockRunner::consumeOutputs(const Branch &branch,
+                                                OutputFn consume) {
+  std::vector<char> buffer;
+  for (auto [batch, states] : llvm::enumerate(branch.batches))
+    for (auto [i, state] : llvm::enumerate(states)) {
+      if (state->dtype != NIBBLE_FLOAT)
+        continue;
+      llvm::Expected<ArrayRef<char>> bytes = store.read(*state, buffer);
+      if (!bytes)
+        return bytes.takeError();
+      BlockResult described;
+      described.batch = batch;
+      described.index = i;
+      // States are aligned.
+      described.values = {reinterpret_cast<const float *>(bytes->data()),
+                          bytes->size() / sizeof(float)};
+      described.dims = state->dims;
+      if (llvm::Error error = consume(branch.variant, described))
+        return error;
+    }
+  return llvm::Error::success();
+}
+
+llvm::Error
+CompiledBlockRunner::runVariants(ArrayRef<std::vector<unsigned>> variants,
+                                 WeightFn makeWeight, OutputFn consume) {
+  if (reached != 0)
+    return llvm::createStringError("variants are run before any stage");
+  const Cut end = analysis->getEnd();
+  if (llvm::none_of(end.live, [](Value value) {
+        return getElementTypeOrSelf(value).isF32();
+      }))
+    return llvm::createStringError(
+        "the last layers of the model lead to none of its float32 outputs");
+  SmallVector<const Cut *> path;
+  for (const Cut &cut : analysis->getCuts())
+    if (cut.stage < 0)
+      path.push_back(&cut);
+  path.push_back(&end);
+
+  std::vector<Branch> branches;
+  branches.push_back({-1, std::move(batches)});
+  std::vector<bool> started(variants.size());
+  for (size_t i = 0; i + 1 != path.size(); ++i) {
+    const Cut &from = *path[i], &to = *path[i + 1];
+    auto isHere = [&](unsigned layer) {
+      return !operations[layer]->isBeforeInBlock(from.before) &&
+             operations[layer]->isBeforeInBlock(to.before);
+    };
+    for (auto [variant, changed] : llvm::enumerate(variants))
+      if (!started[variant] && llvm::any_of(changed, isHere)) {
+        started[variant] = true;
+        branches.push_back(
+            {static_cast<int64_t>(variant), branches.front().batches});
+      }
+    Piece piece = outlinePiece(*analysis, from, to, /*withInputChecks=*/i == 0);
+    if (llvm::Error error = pieces.prepare(piece))
+      return error;
+    // Outputs may be much larger than states: none is kept.
+    auto step = [&](Branch &branch) -> llvm::Error {
+      if (llvm::Error error = advanceBranch(branch, piece, from, to))
+        return error;
+      if (i + 2 != path.size())
+        return llvm::Error::success();
+      llvm::Error error = consumeOutputs(branch, consume);
+      branch.batches.clear();
+      return error;
+    };
+    // Those without weights of their own here share what was prepared.
+    std::vector<Branch *> others;
+    for (auto [done, branch] : llvm::enumerate(branches)) {
+      reportProgress(i * branches.size() + done,
+                     (path.size() - 1) * branches.size(),
+                     "outputs of the model");
+      if (branch.variant >= 0 && llvm::any_of(variants[branch.variant], isHere))
+        others.push_back(&branch);
+      else if (llvm::Error error = step(branch))
+        return error;
+    }
+    for (Branch *branch : others) {
+      std::vector<std::vector<float>> weights;
+      PieceRunner::Weights own;
+      for (unsigned layer : variants[branch->variant]) {
+        if (!isHere(layer))
+          continue;
+        llvm::Expected<std::vector<float>> weight =
+            makeWeight(branch->variant, layer);
+        if (!weight)
+          return weight.takeError();
+        weights.push_back(std::move(*weight));
+        own[operations[layer]] = weights.back();
+      }
+      if (llvm::Error error = pieces.prepare(piece, own))
+        return error;
+      if (llvm::Error error = step(*branch))
+        return error;
+    }
+  }
+  return llvm::Error::success();
 }
 
 FailureOr<std::unique_ptr<BlockRunner>>

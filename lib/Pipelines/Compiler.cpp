@@ -107,6 +107,15 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
   quantize.head = options.head;
   quantize.outlierThreshold = options.outlierThreshold;
   quantize.config = options.configFile;
+  quantize.candidates = options.candidates;
+  std::string choose;
+  for (auto [name, value] :
+       {std::pair<StringRef, StringRef>{"budget", options.budget},
+        {"max-error", options.maxError},
+        {"write-config", options.writeConfigFile}})
+    if (!value.empty())
+      choose += (name + "='" + value + "' ").str();
+  quantize.choose = choose;
   quantize.allowUnfused = options.allowUnfused;
   quantize.calibration = options.calibrationFile;
   quantize.scales =
@@ -115,6 +124,8 @@ void Compiler::setQuantizeOptions(QuantizePipelineOptions &quantize) const {
                     options.smoothQuantAlpha)
           .str();
   const quantizer::GPTQOptions &gptq = options.gptq;
+  if (gptq.activationOrder && !gptq.staticGroups)
+    quantize.choose = choose + "group-index";
   quantize.gptq =
       llvm::formatv("damp-percent={0:f17} damp-auto-increment={1:f17} "
                     "block-size={2} activation-order={3} static-groups={4} "
@@ -160,6 +171,11 @@ Compiler::makeBlockRunner(ModuleOp module,
     calibration::SampleOptions samples;
     samples.samples = options.samples;
     samples.window = options.window;
+    uint64_t most = runnerOptions.maxSamples;
+    if (runnerOptions.maxTokens && readsTokens(inputs))
+      most = std::max<uint64_t>(1, runnerOptions.maxTokens / options.window);
+    if (most && (!samples.samples || samples.samples > most))
+      samples.samples = most;
     samples.batch = chooseBatch(inputs, options.window);
     if (runnerOptions.maxBatch)
       samples.batch = std::min<int64_t>(samples.batch, runnerOptions.maxBatch);
@@ -284,6 +300,8 @@ LogicalResult Compiler::writeReports(ModuleOp module) {
   Report report{llvm::sys::path::filename(options.inputFile).str(),
                 collectLayerReports(module)};
   report.calibration = options.calibrationFile;
+  report.choice = getChoiceReport(module);
+  module->removeAttr(choiceAttrName);
   if (!options.reports.empty() && !options.data.empty() &&
       options.reportSamples && failed(measureOutputs(module, options, report)))
     return failure();
@@ -401,6 +419,12 @@ static std::string describeOptions(const CompileOptions &options) {
     if (options.doubleQuant)
       os << " --double-quant";
   }
+  if (!options.budget.empty())
+    os << " --budget=" << options.budget;
+  if (!options.maxError.empty())
+    os << " --max-error=" << options.maxError;
+  if (!options.candidates.empty())
+    os << " --candidates=" << options.candidates;
   if (!options.configFile.empty())
     os << " --config=" << options.configFile;
   for (const std::string &dim : options.dims)

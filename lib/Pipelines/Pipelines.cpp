@@ -84,7 +84,10 @@ void nibble::buildAssignPipeline(OpPassManager &passes,
                     options.symmetric, options.scaleType, options.scaleRule,
                     options.head, options.doubleQuant, options.outlierThreshold)
           .str();
-  add(passes, text + getPathOption("config", options.config) + "}");
+  add(passes, text + getPathOption("candidates", options.candidates) +
+                  getPathOption("config", options.config) + "}");
+  add(passes, "nibble-choose-schemes{" + options.choose.getValue() +
+                  getPathOption("calibration", options.calibration) + "}");
 }
 
 void nibble::buildQuantizePipeline(

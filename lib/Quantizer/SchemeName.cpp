@@ -18,6 +18,8 @@ using llvm::StringRef;
 static constexpr SchemeName schemeNames[] = {
     {"none", 0, true},
     {"W8A16", 8, true},
+    {"W6A16", 6, true},
+    {"W5A16", 5, true},
     {"W4A16", 4, true},
     {"W3A16", 3, true},
     {"W2A16", 2, true},
@@ -37,7 +39,7 @@ static constexpr SchemeName schemeNames[] = {
     {"Q4_K", 4, true},
     {"Q5_K", 5, true},
     {"Q6_K", 6, true},
-    {"auto", 0, false}};
+    {"auto", 0, true}};
 
 llvm::ArrayRef<SchemeName> nibble::quantizer::getSchemeNames() {
   return schemeNames;

@@ -18,7 +18,7 @@ using namespace nibble;
 using llvm::StringRef;
 
 quantizer::QuantizationScheme LayerChoice::getScheme() const {
-  assert(isQuantized() && "a float weight has no scheme");
+  assert(isQuantized() && !isOpen() && "there is no scheme yet");
   if (auto type = quantizer::symbolizeGGUFType(scheme))
     return quantizer::getGGUFScheme(*type);
   quantizer::QuantizationScheme result;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "nibble/Support/Report.h"
+#include "ReportChoice.h"
 #include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
 #include "nibble/Support/AtomicFile.h"
@@ -211,6 +212,8 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
             writeMeasured(json, output.measured);
           });
       });
+    if (choice)
+      json.attributeObject("choice", [&] { writeChoice(json, *choice); });
     json.attributeArray("layers", [&] {
       for (const LayerReport &layer : layers)
         json.object([&] { writeLayer(json, layer); });

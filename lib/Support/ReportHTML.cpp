@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ReportChoice.h"
 #include "ReportPlots.h"
 #include "nibble/Support/Report.h"
 #include "nibble/Support/Size.h"
@@ -57,6 +58,7 @@ svg .row:hover rect.hit { fill: var(--line); fill-opacity: 0.5; }
 .only { fill: var(--card); stroke: var(--dot); stroke-width: 1.5; }
 .bar { fill: none; stroke: var(--dot); stroke-width: 1.5; }
 .line { fill: none; stroke: var(--after); stroke-width: 0.7; }
+.frontier { fill: none; stroke: var(--after); stroke-width: 2; }
 summary { display: flex; gap: 10px; cursor: pointer; list-style: none; }
 figure { margin: 0; }
 figure svg { width: 98px; height: 32px; }
@@ -392,6 +394,8 @@ void Report::writeHTML(llvm::raw_ostream &os) const {
   writeTiles(os, getTotals());
   if (!outputs.empty())
     writeOutputs(os, outputs);
+  if (choice)
+    writeChoiceSection(os, *choice);
   if (layers.empty()) {
     os << "<p>No layer has a weight that can be quantized.</p>\n";
   } else {

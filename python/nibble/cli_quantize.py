@@ -66,9 +66,10 @@ def _use_data(args: argparse.Namespace, model: Path, folder: Path) -> list[str]:
     """Options of nibble-compile that give it what --data says, which may be run here."""
     methods = {*(args.method or "").split(","), *_find_values(args, "method")}
     schemes = {args.quantize, *_find_values(args, "scheme")}
-    if methods & _RUN_BY_THE_COMPILER and "W8A8" not in schemes:
+    opened = "auto" in {*schemes, args.head}
+    if (opened or methods & _RUN_BY_THE_COMPILER) and "W8A8" not in schemes:
         # The compiler runs the model itself, block by block: the layers behind make up for the
-        # errors of those before.
+        # errors of those before, and schemes are chosen by what they do to the outputs.
         found = [f"--data={path}" for path in find_data(model, args.data, folder)]
         return [*found, f"--samples={args.samples}"]
     # Static ranges are of the whole model, and GPTQ beside them takes its sums from the same file.
@@ -88,7 +89,10 @@ def _quantize(args: argparse.Namespace) -> None:
     config = QuantizationConfig(
         args.quantize,
         method=args.method,
-        symmetric=not args.asymmetric,
+        symmetric=False if args.asymmetric else None,
+        budget=args.budget,
+        max_error=args.max_error,
+        candidates=args.candidates.split(",") if args.candidates else None,
         head=args.head,
         file=args.config,
         **({} if args.group_size is None else {"group_size": args.group_size}),
@@ -101,6 +105,8 @@ def _quantize(args: argparse.Namespace) -> None:
         if args.data:
             options = _use_data(args, model, Path(place))
         _say(f"compiling {model.name}, {args.quantize}")
+        if args.write_config:
+            options.append(f"--write-config={args.write_config}")
         compile(model, output, config, report=args.report, options=[*options, *args.option])
         if exported:
             for file in model.parent.iterdir():
@@ -116,10 +122,14 @@ def add_verb(verbs: argparse._SubParsersAction) -> None:
     add("model", help="an ONNX file or exported folder, a GGUF file, a Hugging Face folder, or a "
         f"name ({', '.join(PUBLISHED)})")  # fmt: skip
     add("-o", "--output", required=True, metavar="OUT.so")
-    add("--quantize", required=True, metavar="SCHEME", help="W4A16, W8A8, NF4, Q4_K, ...")
+    add("--quantize", required=True, metavar="SCHEME", help="W4A16, W8A8, NF4, Q4_K, auto, ...")
     add("--method", help="rtn, gptq, hqq, ..., or one after the other: awq,gptq")
     add("--group-size", type=int, metavar="N")
     add("--asymmetric", action="store_true", help="zero points")
+    add("--budget", metavar="SIZE", help="of auto: 4.25bpw, or 60MB for all weights")
+    add("--max-error", metavar="X", help="of auto: the smallest size with at most this error")
+    add("--candidates", metavar="LIST", help="of auto: schemes to choose from, as W3A16,W4A16:32")
+    add("--write-config", metavar="FILE.yaml", help="the rules that were found, for --config")
     add("--scale-type", choices=("f16", "bf16", "f32"))
     add("--head", metavar="SCHEME", help="of a language model's embedding and head")
     add("--config", metavar="FILE.yaml", help="rules per layer")

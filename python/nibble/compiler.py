@@ -74,8 +74,9 @@ class QuantizationConfig:
     group_size: int | None = None
     """Weights along the contraction that share a scale; -1 for an output channel.
     None is 128, and 64 for NF4 and FP4."""
-    symmetric: bool = True
-    """False for an integer zero point in every group."""
+    symmetric: bool | None = None
+    """False for an integer zero point in every group; None for the compiler's choice,
+    which is none, and where it chooses schemes one."""
     scale_type: str | None = None
     """f16, bf16 or f32; None is f16, and f32 for NF4 and FP4."""
     scale_rule: str = "default"
@@ -83,6 +84,12 @@ class QuantizationConfig:
     """LLM.int8: activations of at least this magnitude stay floats; 0 for none."""
     double_quant: bool = False
     """Scales in 8 bits, with a float32 scale for 256 of them."""
+    budget: str | None = None
+    """Of the scheme auto: bits per quantized weight ("4.25bpw") or a size ("60MB")."""
+    max_error: str | float | None = None
+    """Of auto, instead: the largest error, a part of the outputs' power."""
+    candidates: Sequence[str] | None = None
+    """Of auto: schemes to choose from, as "W4A16" or "W4A16:32"; None for the usual."""
     head: str | None = None
     """Scheme of a language model's embedding and output head; None keeps them float."""
     rules: Sequence[Rule] = field(default_factory=tuple)
@@ -98,10 +105,11 @@ class QuantizationConfig:
         """Options of nibble-compile, without those for `rules` and `file`."""
         found = [
             f"--quantize={self.scheme}",
-            "--symmetric" if self.symmetric else "--asymmetric",
             f"--scale-rule={self.scale_rule}",
             f"--outlier-threshold={self.outlier_threshold}",
         ]
+        if self.symmetric is not None:
+            found.append("--symmetric" if self.symmetric else "--asymmetric")
         if self.group_size is not None:
             found.append(f"--group-size={self.group_size}")
         if self.scale_type:
@@ -111,6 +119,12 @@ class QuantizationConfig:
         if self.method:
             names = [self.method] if isinstance(self.method, str) else self.method
             found.append(f"--method={','.join(names)}")
+        if self.budget:
+            found.append(f"--budget={self.budget}")
+        if self.max_error is not None:
+            found.append(f"--max-error={self.max_error}")
+        if self.candidates:
+            found.append(f"--candidates={','.join(self.candidates)}")
         if self.head:
             found.append(f"--head={self.head}")
         return found

@@ -115,6 +115,9 @@ struct BlockRunnerOptions {
   bool keepReference = false;
   /// At most so many samples run together; 0: as many as are fast.
   unsigned maxBatch = 0;
+  /// Samples that are run at most, and tokens where samples are windows of
+  /// text; 0: all that the user gave.
+  uint64_t maxSamples = 0, maxTokens = 0;
 };
 
 /// How far the results of a block, from inputs that the layers before it gave
@@ -142,6 +145,12 @@ class BlockRunner {
 public:
   using RowsFn = llvm::function_ref<llvm::Error(const ActivationRows &)>;
   using ResultFn = llvm::function_ref<llvm::Error(const BlockResult &)>;
+  /// Makes the weight of a layer, [rows, columns] row-major, for a variant.
+  using WeightFn = llvm::function_ref<llvm::Expected<std::vector<float>>(
+      unsigned variant, unsigned layer)>;
+  /// Takes an output of the whole model; variant -1 is the model as it is.
+  using OutputFn =
+      llvm::function_ref<llvm::Error(int64_t variant, const BlockResult &)>;
 
   virtual ~BlockRunner();
 
@@ -186,6 +195,16 @@ public:
   /// can be used after it.
   virtual llvm::Expected<std::unique_ptr<BlockLoss>>
   createLoss(unsigned block, llvm::ArrayRef<unsigned> layers);
+
+  /// Before any stage is run: computes the outputs of the model as it is, then
+  /// those of each variant, in which the layers listed have weights of their
+  /// own. What variants have in common is computed once; weights are asked for
+  /// when their block is reached. `consume` gets the float outputs of the model
+  /// that its last layers lead to, keys and values not among them; their index
+  /// counts these. Error, among others: there are none.
+  virtual llvm::Error
+  runVariants(llvm::ArrayRef<std::vector<unsigned>> variants,
+              WeightFn makeWeight, OutputFn consume) = 0;
 };
 
 } // namespace nibble::calibration

@@ -74,6 +74,9 @@ struct CompileOptions {
   std::string head = "none";
   std::string outlierThreshold = "6";
   std::string configFile;
+  /// Of the scheme auto: what is to be kept, one of the two, and what there is
+  /// to choose from; see SchemeChoice.h. The rules that it found go to a file.
+  std::string budget, maxError, candidates, writeConfigFile;
   bool allowUnfused = false;
   quantizer::GPTQOptions gptq;
   quantizer::AWQOptions awq;

@@ -36,6 +36,9 @@ createCompiledBlockRunner(mlir::ModuleOp module, OpenSamplesFn openSamples,
                           const calibration::BlockRunnerOptions &options,
                           mlir::ModuleOp floatModel = {});
 
+/// True if the samples of a model with these inputs are tokens.
+bool readsTokens(llvm::ArrayRef<calibration::ModelInput> inputs);
+
 /// How many samples of a model with these inputs are run together, if its first
 /// dimension is open: so many that products have many rows, but values between
 /// them are still small. `window` is the number of tokens of a sample.

@@ -61,12 +61,19 @@ struct QuantizePipelineOptions
   Option<std::string> head{
       *this, "head", llvm::cl::desc("scheme of embedding and output head"),
       llvm::cl::init("none")};
+  Option<std::string> candidates{
+      *this, "candidates", llvm::cl::desc("schemes that auto chooses from"),
+      llvm::cl::init("")};
   Option<std::string> config{*this, "config",
                              llvm::cl::desc("YAML file with rules"),
                              llvm::cl::init("")};
   Option<std::string> calibration{*this, "calibration",
                                   llvm::cl::desc("statistics file"),
                                   llvm::cl::init("")};
+  Option<std::string> choose{
+      *this, "choose",
+      llvm::cl::desc("options of the pass nibble-choose-schemes"),
+      llvm::cl::init("")};
   Option<std::string> gptq{
       *this, "gptq", llvm::cl::desc("options of the pass nibble-quantize-gptq"),
       llvm::cl::init("")};

@@ -19,7 +19,8 @@ namespace nibble::quantizer {
 /// A scheme as users name it in `--quantize` and in configuration files.
 struct SchemeName {
   llvm::StringRef name;
-  /// Bits of a code; 0 for `none`, which keeps a weight as it is.
+  /// Bits of a code; 0 for `none`, which keeps a weight as it is, and for
+  /// `auto`, which leaves the choice to what can be measured.
   unsigned bits;
   /// False for names that are reserved and not implemented in this build.
   bool available;

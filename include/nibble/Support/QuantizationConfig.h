@@ -47,7 +47,10 @@ struct LayerChoice {
   std::string origin = "command line";
 
   bool isQuantized() const { return scheme != "none"; }
-  /// The scheme for the quantizer; the choice must be a quantized one.
+  /// One of several schemes is to be chosen: see SchemeChoice.h.
+  bool isOpen() const { return scheme == "auto"; }
+  /// The scheme for the quantizer; the choice must be a quantized one that is
+  /// not open.
   quantizer::QuantizationScheme getScheme() const;
 };
 

@@ -11,6 +11,7 @@
 
 #include "nibble/Quantizer/Histogram.h"
 #include "nibble/Quantizer/Method.h"
+#include "nibble/Support/ChoiceReport.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
@@ -132,6 +133,8 @@ struct Report {
   std::vector<LayerReport> layers;
   /// Outputs of the model; empty if nothing was measured.
   std::vector<OutputReport> outputs;
+  /// Of `--quantize=auto`.
+  std::optional<ChoiceReport> choice;
   /// File of statistics, and paths of samples, that errors of outputs are of;
   /// empty without.
   std::string calibration, data;

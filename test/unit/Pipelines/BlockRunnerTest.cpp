@@ -99,6 +99,59 @@ TEST_F(BlockRunnerTest, BlocksRunWithOtherWeights) {
                     "stages first, with keepBlockInputs");
 }
 
+/// Variants change weights of one block, of several, and none.
+TEST_F(BlockRunnerTest, VariantsGiveOutputsOfTheModel) {
+  std::vector<std::vector<unsigned>> variants = {{1}, {8}, {2, 3, 7}, {}};
+  Weights others = makeWeights(3);
+  for (Weight &weight : others)
+    for (float &value : weight)
+      value = std::round(4 * value) / 4;
+  BlockRunnerOptions options;
+  options.memoryLimit = 1;
+  auto runner = makeRunner(options);
+  ASSERT_TRUE(runner) << errors;
+  std::vector<int64_t> order;
+  std::vector<Weight> found(variants.size() + 1);
+  errors += toString(runner->runVariants(
+      variants,
+      [&](unsigned variant, unsigned layer) -> llvm::Expected<Weight> {
+        EXPECT_TRUE(llvm::is_contained(variants[variant], layer));
+        return others[layer];
+      },
+      [&](int64_t variant, const BlockResult &result) {
+        order.push_back(variant);
+        EXPECT_EQ(result.index, 0u);
+        EXPECT_EQ(result.dims.size(), 2u);
+        llvm::append_range(found[variant + 1], result.values);
+        return llvm::Error::success();
+      }));
+  EXPECT_EQ(errors, "");
+  ASSERT_FALSE(order.empty());
+  EXPECT_EQ(order.front(), -1);
+  EXPECT_EQ(found[0], runWhole(weights).back());
+  for (size_t i = 0; i + 1 != variants.size(); ++i) {
+    Weights now = weights;
+    for (unsigned layer : variants[i])
+      now[layer] = others[layer];
+    EXPECT_EQ(found[i + 1], runWhole(now).back()) << "variant " << i;
+    EXPECT_NE(found[i + 1], found[0]);
+  }
+  // Nothing was to be changed, and nothing is computed.
+  EXPECT_TRUE(found.back().empty());
+}
+
+TEST_F(BlockRunnerTest, VariantsComeBeforeStages) {
+  auto runner = makeRunner();
+  ASSERT_TRUE(runner) << errors;
+  collect(*runner, 0);
+  auto unused = [](auto...) -> llvm::Expected<Weight> { return Weight(); };
+  EXPECT_EQ(toString(runner->runVariants({{0}}, unused,
+                                         [](int64_t, const BlockResult &) {
+                                           return llvm::Error::success();
+                                         })),
+            "variants are run before any stage");
+}
+
 TEST_F(BlockRunnerTest, StagesAreRunInOrder) {
   auto runner = makeRunner();
   ASSERT_TRUE(runner) << errors;

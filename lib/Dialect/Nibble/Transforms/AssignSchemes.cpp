@@ -16,7 +16,7 @@
 #include "nibble/Quantizer/GGUF.h"
 #include "nibble/Quantizer/MethodChain.h"
 #include "nibble/Quantizer/SchemeName.h"
-#include "nibble/Support/QuantizationConfig.h"
+#include "nibble/Support/SchemeChoice.h"
 #include "llvm/ADT/StringExtras.h"
 
 namespace nibble {
@@ -159,6 +159,11 @@ private:
     layerChoice.scaleType = type;
     layerChoice.doubleQuant = doubleQuant;
     layerChoice.scaleRule = rule;
+    auto parsed = parseCandidates(candidates);
+    if (!parsed)
+      return emitError(loc)
+             << "candidates: " << llvm::toString(parsed.takeError());
+    choices = std::move(*parsed);
     headChoice = layerChoice;
     headChoice.scheme = head;
     if (config.empty())
@@ -196,6 +201,14 @@ private:
     QuantizationRequest request;
     request.method = choice.method;
     request.prepare = choice.prepare;
+    if (choice.isOpen()) {
+      if (failed(addCandidates(op, choice, request))) {
+        isValid = false;
+        return;
+      }
+      request.scheme = request.candidates.front();
+      return setRequest(op, request);
+    }
     request.scheme = choice.getScheme();
     const quantizer::Method *method = quantizer::lookupMethod(choice.method);
     for (const auto &[name, value] : choice.methodOptions)
@@ -221,6 +234,11 @@ private:
           << "; each row is one group";
       request.scheme.group = -1;
     }
+    setRequest(op, request);
+  }
+
+  void setRequest(QuantizableOpInterface op,
+                  const QuantizationRequest &request) {
     op->setAttr(requestAttrName, request.toAttr(&getContext()));
     ++numRequested;
   }
@@ -238,6 +256,47 @@ private:
     }
     return quantizer::MethodChain{request.prepare, request.method}.supports(
         request.scheme);
+  }
+
+  /// The schemes that an open choice has for this layer. Of those that nobody
+  /// asked for, such that the method does not take are left out.
+  LogicalResult addCandidates(QuantizableOpInterface op,
+                              const LayerChoice &choice,
+                              QuantizationRequest &request) {
+    int64_t columns = op.getWeightView().columns;
+    const quantizer::Method *known = quantizer::lookupMethod(choice.method);
+    for (const SchemeCandidate &candidate : choices) {
+      quantizer::QuantizationScheme scheme =
+          candidate.applyTo(choice).getScheme();
+      if (std::optional<quantizer::GGUFType> type =
+              quantizer::findGGUFType(scheme))
+        scheme = quantizer::getGGUFScheme(
+            quantizer::getTypeForRowsOf(*type, columns));
+      request.scheme = scheme;
+      llvm::Error error = verify(op, request);
+      if (!error && known)
+        error = known->supports(scheme);
+      if (error) {
+        std::string reason = llvm::toString(std::move(error));
+        if (candidates.empty())
+          continue;
+        return emitError(op.getLoc(), "layer \"")
+               << op.getLayerName() << "\": candidate " << candidate.str()
+               << " does not go with method " << choice.method << ": "
+               << reason;
+      }
+      if (scheme.group > columns &&
+          scheme.codebook == quantizer::Codebook::Int &&
+          scheme.scaleRule != quantizer::ScaleRule::GGML)
+        scheme.group = -1;
+      request.candidates.push_back(scheme);
+    }
+    if (!request.candidates.empty())
+      return success();
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName() << "\": method " << choice.method
+           << " takes none of the usual schemes: say which to choose from "
+              "with --candidates";
   }
 
   /// Rows that are not whole super-blocks get another type of GGUF files.
@@ -319,6 +378,7 @@ private:
   }
 
   LayerChoice layerChoice, headChoice;
+  std::vector<SchemeCandidate> choices;
   /// False once a layer is asked for what no scheme is.
   bool isValid = true;
   /// Shared, because passes are copied and a configuration is not.

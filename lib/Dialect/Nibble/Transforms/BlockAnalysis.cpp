@@ -311,4 +311,19 @@ void BlockAnalysis::makeCuts(ArrayRef<int64_t> begins) {
   addCut(end, -1, numBlocks);
 }
 
+BlockAnalysis::Cut BlockAnalysis::getEnd() const {
+  Cut end{order.back(), -1, numBlocks, {}};
+  for (Value result : order.back()->getOperands())
+    for (Value root : getRoots(result)) {
+      auto range = llvm::find_if(
+          ranges, [&](const Range &range) { return range.value == root; });
+      if (range->first >= stagePositions.back() &&
+          isa<FloatType>(getElementTypeOrSelf(root)) &&
+          !root.getDefiningOp<AppendCacheOp>() &&
+          !llvm::is_contained(end.live, root))
+        end.live.push_back(root);
+    }
+  return end;
+}
+
 } // namespace nibble

@@ -163,18 +163,6 @@ WeightQuantizer::createConstants(OpBuilder &b, Location loc, SchemeAttr scheme,
   return constants;
 }
 
-/// The scheme as users name it.
-std::string getUserName(const quantizer::QuantizationScheme &scheme,
-                        SchemeAttr attr) {
-  if (scheme.outlierThreshold)
-    return "LLM.int8";
-  if (scheme.dynamicActivations)
-    return "W8A8-dynamic";
-  if (std::optional<quantizer::GGUFType> type = findGGUFType(scheme))
-    return quantizer::getInfo(*type).name.str();
-  return attr.getUserName();
-}
-
 /// The same scheme for a weight with a group index.
 SchemeAttr withGroupIndex(SchemeAttr scheme) {
   return SchemeAttr::get(
@@ -275,6 +263,10 @@ LogicalResult WeightQuantizer::run(QuantizableOpInterface op,
            << op.getLayerName() << "\": method " << request.prepare.front()
            << " has not prepared the weight: it needs samples (--data), or "
               "statistics (--calibration)";
+  if (!request.candidates.empty())
+    return emitError(op.getLoc(), "layer \"")
+           << op.getLayerName()
+           << "\": its scheme was not chosen: give --budget or --max-error";
   OpOperand &operand = op.getWeightOperand();
   auto key = std::make_tuple(operand.get().getAsOpaquePointer(),
                              op->getAttr(requestAttrName),
@@ -355,6 +347,37 @@ FailureOr<LayerWeight> readWeight(QuantizableOpInterface op) {
   return result;
 }
 
+std::string getUserName(const quantizer::QuantizationScheme &scheme,
+                        SchemeAttr attr) {
+  if (scheme.outlierThreshold)
+    return "LLM.int8";
+  if (scheme.dynamicActivations)
+    return "W8A8-dynamic";
+  if (std::optional<quantizer::GGUFType> type = findGGUFType(scheme))
+    return quantizer::getInfo(*type).name.str();
+  return attr.getUserName();
+}
+
+/// The scheme of `entries`, with what the dialect's attribute does not say.
+static FailureOr<quantizer::QuantizationScheme>
+readScheme(Operation *op, DictionaryAttr entries) {
+  auto attr = entries.getAs<SchemeAttr>("scheme");
+  if (!attr)
+    return op->emitError("expected ")
+           << requestAttrName << " to have a scheme, got " << entries;
+  quantizer::QuantizationScheme scheme = getQuantizerScheme(attr);
+  scheme.dynamicActivations = entries.contains("dynamic_activations");
+  if (auto threshold = entries.getAs<FloatAttr>("outlier_threshold"))
+    scheme.outlierThreshold = threshold.getValueAsDouble();
+  if (auto rule = entries.getAs<StringAttr>("scale_rule")) {
+    auto known = quantizer::symbolizeScaleRule(rule.getValue());
+    if (!known)
+      return op->emitError("unknown scale rule \"") << rule.getValue() << '"';
+    scheme.scaleRule = *known;
+  }
+  return scheme;
+}
+
 FailureOr<std::optional<QuantizationRequest>>
 QuantizationRequest::get(Operation *op) {
   Attribute attr = op->getAttr(requestAttrName);
@@ -363,29 +386,30 @@ QuantizationRequest::get(Operation *op) {
   auto dictionary = dyn_cast<DictionaryAttr>(attr);
   auto method =
       dictionary ? dictionary.getAs<StringAttr>("method") : StringAttr();
-  auto scheme =
-      dictionary ? dictionary.getAs<SchemeAttr>("scheme") : SchemeAttr();
-  auto rule =
-      dictionary ? dictionary.getAs<StringAttr>("scale_rule") : StringAttr();
-  if (!method || !scheme)
+  if (!method)
     return op->emitError("expected ")
            << requestAttrName
            << " to be a dictionary with a method and a scheme, got " << attr;
+  auto scheme = readScheme(op, dictionary);
+  if (failed(scheme))
+    return failure();
 
   QuantizationRequest request;
   request.method = method.str();
   request.prepare = getNames(dictionary, "prepare");
   request.prepared = getNames(dictionary, "prepared");
-  request.scheme = getQuantizerScheme(scheme);
-  request.scheme.dynamicActivations =
-      dictionary.contains("dynamic_activations");
-  if (auto threshold = dictionary.getAs<FloatAttr>("outlier_threshold"))
-    request.scheme.outlierThreshold = threshold.getValueAsDouble();
-  if (rule) {
-    auto known = quantizer::symbolizeScaleRule(rule.getValue());
-    if (!known)
-      return op->emitError("unknown scale rule \"") << rule.getValue() << '"';
-    request.scheme.scaleRule = *known;
+  request.scheme = *scheme;
+  auto candidates = dictionary.getAs<ArrayAttr>("candidates");
+  for (Attribute entry :
+       candidates ? candidates : ArrayAttr::get(op->getContext(), {})) {
+    auto entries = dyn_cast<DictionaryAttr>(entry);
+    if (!entries)
+      return op->emitError("expected candidates of ")
+             << requestAttrName << " to be dictionaries, got " << entry;
+    auto candidate = readScheme(op, entries);
+    if (failed(candidate))
+      return failure();
+    request.candidates.push_back(*candidate);
   }
   if (Attribute options = dictionary.get("options")) {
     auto entries = dyn_cast<DictionaryAttr>(options);
@@ -399,6 +423,21 @@ QuantizationRequest::get(Operation *op) {
   return std::optional<QuantizationRequest>(request);
 }
 
+/// The inverse of `readScheme`.
+static void addScheme(MLIRContext *context,
+                      const quantizer::QuantizationScheme &scheme,
+                      NamedAttrList &entries) {
+  Builder b(context);
+  entries.append("scale_rule", b.getStringAttr(quantizer::stringifyScaleRule(
+                                   scheme.scaleRule)));
+  entries.append("scheme", getSchemeAttr(context, scheme));
+  if (scheme.dynamicActivations)
+    entries.append("dynamic_activations", b.getUnitAttr());
+  if (scheme.outlierThreshold)
+    entries.append("outlier_threshold",
+                   b.getF32FloatAttr(*scheme.outlierThreshold));
+}
+
 DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   Builder b(context);
   NamedAttrList entries;
@@ -410,16 +449,17 @@ DictionaryAttr QuantizationRequest::toAttr(MLIRContext *context) const {
   };
   addNames("prepare", prepare);
   addNames("prepared", prepared);
-  entries.append("scale_rule", b.getStringAttr(quantizer::stringifyScaleRule(
-                                   scheme.scaleRule)));
-  entries.append("scheme", getSchemeAttr(context, scheme));
-  if (scheme.dynamicActivations)
-    entries.append("dynamic_activations", b.getUnitAttr());
-  if (scheme.outlierThreshold)
-    entries.append("outlier_threshold",
-                   b.getF32FloatAttr(*scheme.outlierThreshold));
   if (!options.empty())
     entries.append("options", toDictionary(context, options));
+  addScheme(context, scheme, entries);
+  SmallVector<Attribute> open;
+  for (const quantizer::QuantizationScheme &candidate : candidates) {
+    NamedAttrList parts;
+    addScheme(context, candidate, parts);
+    open.push_back(parts.getDictionary(context));
+  }
+  if (!open.empty())
+    entries.append("candidates", b.getArrayAttr(open));
   return entries.getDictionary(context);
 }
 

@@ -73,6 +73,10 @@ public:
   /// cuts before the first stage the first is the begin of the function: an
   /// embedding lies between them.
   llvm::ArrayRef<Cut> getCuts() const { return cuts; }
+  /// The end of the function, where the floats that it returns are live: those
+  /// that come from operations behind the first of the last stage's layers, keys
+  /// and values for later tokens not among them.
+  Cut getEnd() const;
 
   /// True if `value` is passed from piece to piece: an argument, what stages
   /// read, and all that is not light or trivial.

@@ -24,6 +24,9 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
     a gather; the head is the matrix product whose weight is the same initializer
     as a table or, in a model with a table, the last one before an output.
 
+    With the scheme `auto` the request of a layer has a list of schemes, those of
+    `candidates`, and `nibble-choose-schemes` takes one of them.
+
     A layer that is not quantized gets a remark with the reason, and so does a
     group larger than a row (which then has one group). A rule that matches
     nothing is a warning.
@@ -63,12 +66,69 @@ def NibbleAssignSchemesPass : Pass<"nibble-assign-schemes", "::mlir::ModuleOp"> 
            "LLM.int8: activations of at least this magnitude are outliers; 0: none">,
     Option<"head", "head", "std::string", /*default=*/"\"none\"",
            "Scheme of embeddings and of the output head of a language model">,
+    Option<"candidates", "candidates", "std::string", /*default=*/"",
+           "Schemes that auto chooses from, each as NAME or NAME:GROUP">,
     Option<"config", "config", "std::string", /*default=*/"",
            "YAML file of rules per layer">
   ];
   let statistics = [
     Statistic<"numRequested", "num-requested", "Weights to be quantized">,
     Statistic<"numSkipped", "num-skipped", "Weights that stay float">
+  ];
+  let dependentDialects = ["::nibble::NibbleDialect"];
+}
+
+def NibbleChooseSchemesPass : Pass<"nibble-choose-schemes", "::mlir::ModuleOp"> {
+  let summary = "Choose one of several schemes for each weight";
+  let description = [{
+    Serves requests with `candidates`, as `nibble-assign-schemes{scheme=auto}`
+    leaves them: for each weight and each scheme of its list computes the bytes
+    that it would take and the error that it would make, and chooses so that all
+    together keep `budget` with the least error, or `max-error` with the least
+    size (see Quantizer/BitAllocation.h). What is left are ordinary requests, which
+    the pass of their method serves.
+
+    Where there are samples (`--data`), the error is that of the model's outputs
+    when one layer after the other is rounded: the divergence of a language model's
+    distributions, else the relative error. What one scheme costs is measured, the
+    others are in proportion to the error of the layer's own output. Without
+    samples it is this error, relative to the output: over the inputs that
+    `calibration` knows, else as if all inputs counted the same. Errors of layers
+    add up. `budget` is a number of bits per quantized weight (4.25bpw),
+    scales and zero points counted, or a size of all weights (60MB), floats
+    included. A budget that can't be met is an error that says the smallest that
+    can.
+
+    Before:
+    ```mlir
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "rtn", ...,
+        candidates = [{scheme = #nibble.scheme<int2, ...>, ...},
+                      {scheme = #nibble.scheme<int4, ...>, ...}, ...]}}
+    ```
+    After `nibble-choose-schemes{budget=4.5bpw}`:
+    ```mlir
+    %y = nibble.matmul %x weight(%w) {..., nibble.request = {method = "rtn",
+        scale_rule = "absmax", scheme = #nibble.scheme<int4, ...>}}
+    ```
+  }];
+  let options = [
+    Option<"budget", "budget", "std::string", /*default=*/"",
+           "Bits per quantized weight (4.25bpw), or size of all weights (60MB)">,
+    Option<"maxError", "max-error", "std::string", /*default=*/"",
+           "Largest relative error (0.01, or 20dB)">,
+    Option<"calibration", "calibration", "std::string", /*default=*/"",
+           "Statistics file">,
+    Option<"maxSamples", "max-samples", "uint64_t", /*default=*/"64",
+           "Samples of --data that schemes are tried on at most">,
+    Option<"maxTokens", "max-tokens", "uint64_t", /*default=*/"1024",
+           "The same for samples that are windows of tokens">,
+    Option<"groupIndex", "group-index", "bool", /*default=*/"false",
+           "Matrix products quantized by gptq will have a group index">,
+    Option<"writeConfig", "write-config", "std::string", /*default=*/"",
+           "YAML file to write with a rule for each request">
+  ];
+  let statistics = [
+    Statistic<"numChosen", "num-chosen", "Layers whose scheme was chosen">
   ];
   let dependentDialects = ["::nibble::NibbleDialect"];
 }

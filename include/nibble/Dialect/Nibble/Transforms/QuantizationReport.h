@@ -34,6 +34,9 @@ constexpr llvm::StringLiteral outlierThresholdAttrName =
 /// IR: histograms, and errors of outputs; see ReportDetails.h.
 constexpr llvm::StringLiteral reportDetailsAttrName = "nibble.report_details";
 
+/// Module attribute with what `nibble-choose-schemes` chose.
+constexpr llvm::StringLiteral choiceAttrName = "nibble.choice";
+
 /// `report` as the dictionary that `reportAttrName` holds, without name and
 /// operator type.
 mlir::DictionaryAttr toDictionary(mlir::MLIRContext *context,
@@ -54,6 +57,11 @@ void setLayerReport(QuantizableOpInterface op, const LayerReport &report);
 /// Operations without the attribute are reported as float, without a reason. A
 /// weight that several operations use is counted for the first.
 std::vector<LayerReport> collectLayerReports(mlir::ModuleOp module);
+
+/// Keeps `report` in the module, until a report is written.
+void setChoiceReport(mlir::ModuleOp module, const ChoiceReport &report);
+/// What `setChoiceReport` kept; nothing if nothing was chosen.
+std::optional<ChoiceReport> getChoiceReport(mlir::ModuleOp module);
 
 } // namespace nibble
 

@@ -11,10 +11,10 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "nibble/Calibration/Statistics.h"
+#include "nibble/Dialect/Nibble/Transforms/LayerErrors.h"
 #include "nibble/Quantizer/Scheme.h"
 #include "nibble/Support/Report.h"
-#include <memory>
+#include <optional>
 
 namespace nibble {
 
@@ -40,18 +40,8 @@ public:
                           llvm::ArrayRef<float> scales = {});
 
 private:
-  llvm::LogicalResult readStatistics();
-  llvm::LogicalResult addOutputError(const calibration::LayerStatistics &layer,
-                                     int64_t groups,
-                                     const quantizer::WeightView &before,
-                                     llvm::ArrayRef<float> after,
-                                     LayerReport &report);
-
-  mlir::ModuleOp module;
   bool wanted = false;
-  std::string path;
-  std::shared_ptr<const calibration::Statistics> statistics;
-  std::unique_ptr<calibration::HessianFile> hessians;
+  std::optional<CalibratedInputs> inputs;
 };
 
 } // namespace nibble

@@ -30,6 +30,8 @@ struct QuantizationRequest {
   quantizer::QuantizationScheme scheme;
   /// Options of the method that differ from those of its pass.
   quantizer::MethodOptions options;
+  /// Not empty: the scheme is still to be chosen, from these.
+  std::vector<quantizer::QuantizationScheme> candidates;
 
   /// The request on `op`, if there is one. A malformed dictionary is an error.
   static mlir::FailureOr<std::optional<QuantizationRequest>>
@@ -61,6 +63,11 @@ struct LayerWeight {
 };
 /// Reads the constant weight of a layer. Errors name the layer.
 mlir::FailureOr<LayerWeight> readWeight(QuantizableOpInterface op);
+
+/// The name of a scheme in options, configurations and reports. `attr` is the
+/// same scheme in the dialect.
+std::string getUserName(const quantizer::QuantizationScheme &scheme,
+                        SchemeAttr attr);
 
 /// Chooses codes, scales and zeros for `weight`, which is mapped read-only;
 /// `result` has the scheme and the sizes. `op` is there for its layer name and

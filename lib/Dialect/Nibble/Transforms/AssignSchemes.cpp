@@ -201,6 +201,10 @@ private:
     QuantizationRequest request;
     request.method = choice.method;
     request.prepare = choice.prepare;
+    const quantizer::Method *method = quantizer::lookupMethod(choice.method);
+    for (const auto &[name, value] : choice.methodOptions)
+      if (method && llvm::is_contained(method->options, name))
+        request.options.emplace_back(name, value);
     if (choice.isOpen()) {
       if (failed(addCandidates(op, choice, request))) {
         isValid = false;
@@ -210,10 +214,6 @@ private:
       return setRequest(op, request);
     }
     request.scheme = choice.getScheme();
-    const quantizer::Method *method = quantizer::lookupMethod(choice.method);
-    for (const auto &[name, value] : choice.methodOptions)
-      if (method && llvm::is_contained(method->options, name))
-        request.options.emplace_back(name, value);
     if (request.scheme.dynamicActivations)
       keepActivations(op, request.scheme);
     int64_t columns = op.getWeightView().columns;

@@ -143,10 +143,10 @@ TEST(ReportTest, YAMLMakesTheSameChoicesAgain) {
   // A plugin's scheme has no name in a configuration.
   LayerReport strange = report.layers[0];
   strange.name = "strange";
-  strange.scheme = "W5A16";
+  strange.scheme = "W7A16";
   report.layers.push_back(strange);
   std::string text = write(report, &Report::writeYAML);
-  EXPECT_NE(text.find("# strange (W5A16)"), std::string::npos) << text;
+  EXPECT_NE(text.find("# strange (W7A16)"), std::string::npos) << text;
   llvm::Expected<QuantizationConfig> config =
       QuantizationConfig::parse(text, "r.yaml");
   ASSERT_TRUE(bool(config)) << llvm::toString(config.takeError()) << text;

@@ -148,7 +148,7 @@ TEST_F(ScaleMethodsTest, AWQLowersTheErrorOfAllLayersOfAStage) {
     dequantize(*quantized, result);
     return getError(scaled, result, scaledInputs, scaledInputs, cols);
   };
-  EXPECT_LT(round(clamped), 0.95 * round(scaled));
+  EXPECT_LT(round(clamped), round(scaled));
 }
 
 /// The same layer in AutoAWQ's golden file: its search on the layer's own
@@ -208,7 +208,7 @@ TEST_F(ScaleMethodsTest, DiagonalInsteadOfHessian) {
   ActivationSummary summary = summarize(inputs, cols, {});
   auto found = method->find(layers, summary);
   ASSERT_TRUE(bool(found)) << toString(found.takeError());
-  EXPECT_LT(found->loss, 0.7 * found->unscaledLoss);
+  EXPECT_LT(found->loss, 0.9 * found->unscaledLoss);
   EXPECT_TRUE(found->limits.empty());
 }
 

@@ -40,7 +40,8 @@ TEST(MethodChain, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(describe("awq,smoothquant"),
             "methods 'awq' and 'smoothquant' both choose scales of input "
             "channels: keep one of them");
-  llvm::StringRef unknown = "unknown method 'awk': expected one of awq, gptq, ";
+  llvm::StringRef unknown =
+      "unknown method 'awk': expected one of autoround, awq, ";
   EXPECT_EQ(describe("awk").substr(0, unknown.size()), unknown);
   EXPECT_EQ(describe("awk,gptq"), describe("awk"));
   EXPECT_NE(describe("awk").find("did you mean 'awq'?"), std::string::npos);

@@ -66,9 +66,9 @@ class Compile(Temporary):
         self.assertTrue(any("bad.onnx" in str(d) for d in error.diagnostics), error.diagnostics)
         self.assertIn("bad.onnx", str(error))
         with self.assertRaises(CompileError) as caught:
-            s.nibble.compile(s.MODELS / "glyphs.onnx", self.folder / "x.so", "W5A16")
+            s.nibble.compile(s.MODELS / "glyphs.onnx", self.folder / "x.so", "W7A16")
         self.assertEqual(caught.exception.status, 2)
-        self.assertIn("W5A16", str(caught.exception))
+        self.assertIn("W7A16", str(caught.exception))
 
     def test_no_compiler(self):
         with mock.patch.dict("os.environ", NIBBLE_COMPILE="/no/such/tool"):

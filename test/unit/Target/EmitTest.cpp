@@ -138,6 +138,7 @@ TEST_F(EmitTest, SymbolsAreFixed) {
                                           "nibble_last_error",
                                           "nibble_model_cache",
                                           "nibble_model_cache_count",
+                                          "nibble_model_chip",
                                           "nibble_model_free",
                                           "nibble_model_input",
                                           "nibble_model_input_count",

@@ -153,13 +153,18 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def rounded(rows: np.ndarray, bits: int, group: int) -> np.ndarray:
     """Rows [n, k] rounded to nearest on symmetric grids of `group` weights along k (-1: all
-    of a row), scales in f16: what quantization without calibration makes of a weight."""
+    of a row), scales in f16: what quantization without calibration makes of a weight. With at
+    most 4 bits the largest weight becomes the lowest code, else the highest or its negative."""
     top = 2 ** (bits - 1) - 1
     result = np.empty_like(rows)
     step = rows.shape[1] if group < 0 else group
     for first in range(0, rows.shape[1], step):
         part = rows[:, first : first + step]
-        scale = np.abs(part).max(-1, keepdims=True) / np.float32(top)
+        high, low = part.max(-1, keepdims=True), part.min(-1, keepdims=True)
+        if bits <= 4:
+            scale = np.where(high > -low, high, low) / np.float32(-top - 1)
+        else:
+            scale = np.maximum(high, -low) / np.float32(top)
         scale = scale.astype(np.float16).astype(np.float32)
         scale[scale == 0] = 1
         result[:, first : first + step] = np.clip(np.round(part / scale), -top - 1, top) * scale

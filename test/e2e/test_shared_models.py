@@ -200,7 +200,8 @@ class LPRNet(unittest.TestCase):
         self.assertGreaterEqual(self.right("W8A16"), 885)
 
     def test_w4a16(self):
-        self.assertGreaterEqual(self.right("W4A16 g32"), 760)
+        # 753; 774 with --scale-rule=absmax: what most models gain by signed-max costs here.
+        self.assertGreaterEqual(self.right("W4A16 g32"), 740)
 
     def test_w8a8_dynamic(self):
         self.assertGreaterEqual(self.right("W8A8-dynamic"), 885)

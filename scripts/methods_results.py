@@ -245,7 +245,10 @@ def _markdown(section: Section) -> str:
             remarks.append(f"- {TOOLS[row.tool]}, {row.method}: {value}; {best}")
         parts.append("\n".join(remarks))
     elif any(row.tool != "nibble" for row in section.rows):
-        parts.append("No row of a peer is better than the best of Nibble of at most its bits.")
+        parts.append(
+            "Of the peers that are in this table, no row is better than the best of Nibble of at "
+            "most its bits."
+        )
     if section.notes:
         remarks = [f"- {text} ({', '.join(names)})" for text, names in section.notes.items()]
         parts += ["Not measured:", "\n".join(remarks)]

@@ -22,18 +22,6 @@ using namespace mlir;
 namespace nibble {
 namespace {
 
-/// Layers that ask for this method.
-SmallVector<QuantizableOpInterface> findLayers(ModuleOp module) {
-  SmallVector<QuantizableOpInterface> layers;
-  module.walk([&](QuantizableOpInterface op) {
-    auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
-    auto method = request ? request.getAs<StringAttr>("method") : StringAttr();
-    if (method && method.getValue() == "autoround")
-      layers.push_back(op);
-  });
-  return layers;
-}
-
 struct NibbleQuantizeAutoRoundPass
     : public impl::NibbleQuantizeAutoRoundPassBase<
           NibbleQuantizeAutoRoundPass> {
@@ -77,7 +65,8 @@ LogicalResult NibbleQuantizeAutoRoundPass::run() {
   FailureOr<RoundingTrainingOptions> options = getOptions();
   if (failed(options))
     return failure();
-  SmallVector<QuantizableOpInterface> layers = findLayers(module);
+  SmallVector<QuantizableOpInterface> layers =
+      findRequests(module, {"autoround"});
   if (layers.empty())
     return success();
   for (QuantizableOpInterface op : layers) {
@@ -115,7 +104,7 @@ LogicalResult NibbleQuantizeAutoRoundPass::run() {
   count(*counts);
   numBlocksLearned += training.numLearned;
   numFallbacks += training.numFallbacks;
-  for (QuantizableOpInterface op : findLayers(module))
+  for (QuantizableOpInterface op : findRequests(module, {"autoround"}))
     return emitError(op.getLoc(), "layer \"")
            << op.getLayerName()
            << "\": its inputs can't be computed apart from the rest of the "

@@ -27,17 +27,14 @@ namespace nibble {
 FailureOr<QuantizationCounts> roundTables(ModuleOp module,
                                           ArrayRef<StringRef> methods) {
   SmallVector<QuantizableOpInterface> tables;
-  module.walk([&](QuantizableOpInterface op) {
-    auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
-    auto method = request ? request.getAs<StringAttr>("method") : StringAttr();
-    if (!method || op.getActivationInput() ||
-        !llvm::is_contained(methods, method.getValue()))
-      return;
+  for (QuantizableOpInterface op : findRequests(module, methods)) {
+    if (op.getActivationInput())
+      continue;
     tables.push_back(op);
     emitRemark(op.getLoc(), "layer \"")
         << op.getLayerName() << "\" is rounded to nearest: a table of rows is "
         << "not multiplied with inputs";
-  });
+  }
   return quantizeWeights(
       module, tables,
       [](QuantizableOpInterface, const quantizer::WeightView &weight,

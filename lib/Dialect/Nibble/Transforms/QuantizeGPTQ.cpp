@@ -273,18 +273,6 @@ private:
   }
 };
 
-/// Layers that ask for this method.
-SmallVector<QuantizableOpInterface> findLayers(ModuleOp module) {
-  SmallVector<QuantizableOpInterface> layers;
-  module.walk([&](QuantizableOpInterface op) {
-    auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
-    auto method = request ? request.getAs<StringAttr>("method") : StringAttr();
-    if (method && method.getValue() == "gptq")
-      layers.push_back(op);
-  });
-  return layers;
-}
-
 LogicalResult NibbleQuantizeGPTQPass::run() {
   ModuleOp module = getOperation();
   GPTQOptions options;
@@ -296,19 +284,20 @@ LogicalResult NibbleQuantizeGPTQPass::run() {
   options.groupAware = actGroupAware;
   if (llvm::Error error = options.verify())
     return emitError(module.getLoc()) << llvm::toString(std::move(error));
-  if (findLayers(module).empty())
+  if (findRequests(module, {"gptq"}).empty())
     return success();
   FailureOr<QuantizationCounts> tables = roundTables(module, {"gptq"});
   if (failed(tables))
     return failure();
   count(*tables);
-  if (findLayers(module).empty())
+  SmallVector<QuantizableOpInterface> left = findRequests(module, {"gptq"});
+  if (left.empty())
     return success();
 
   // With samples, the pass that runs the model has served what it can reach.
   if (BlockRunnerScope::getCurrent() && calibration.empty())
-    return emitError(findLayers(module).front().getLoc(), "layer \"")
-           << findLayers(module).front().getLayerName()
+    return emitError(left.front().getLoc(), "layer \"")
+           << left.front().getLayerName()
            << "\": its inputs can't be computed apart from the rest of the "
               "model; give this layer another method by a rule, or use "
               "--calibration";

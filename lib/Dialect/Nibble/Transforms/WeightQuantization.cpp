@@ -593,4 +593,16 @@ FailureOr<QuantizationCounts> quantizeWeights(ModuleOp module,
   return quantizeWeights(module, method.name, quantize);
 }
 
+SmallVector<QuantizableOpInterface> findRequests(ModuleOp module,
+                                                 ArrayRef<StringRef> methods) {
+  SmallVector<QuantizableOpInterface> layers;
+  module.walk([&](QuantizableOpInterface op) {
+    auto request = op->getAttrOfType<DictionaryAttr>(requestAttrName);
+    auto named = request ? request.getAs<StringAttr>("method") : StringAttr();
+    if (named && llvm::is_contained(methods, named.getValue()))
+      layers.push_back(op);
+  });
+  return layers;
+}
+
 } // namespace nibble

@@ -104,6 +104,10 @@ quantizeWeights(mlir::ModuleOp module,
 mlir::FailureOr<QuantizationCounts>
 quantizeWeights(mlir::ModuleOp module, const quantizer::Method &method);
 
+/// The layers of `module` whose requests name one of `methods` to round them.
+llvm::SmallVector<QuantizableOpInterface>
+findRequests(mlir::ModuleOp module, llvm::ArrayRef<llvm::StringRef> methods);
+
 } // namespace nibble
 
 #endif // NIBBLE_DIALECT_NIBBLE_TRANSFORMS_WEIGHTQUANTIZATION_H
